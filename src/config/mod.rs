@@ -1,0 +1,251 @@
+//! Checked configuration: inert data that the bridge is built from.
+//!
+//! These types hold no secret: a secret is named by a [`SecretRef`], found by the parent process and handed to the
+//! bridge beside the configuration. `read` turns a file into a [`ShowConfig`] or into every error in it at once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::media::VideoFormat;
+
+/// Everything a bridge needs to carry one show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShowConfig {
+    /// What the show is.
+    pub show: ShowSettings,
+    /// Sources by priority; at least one.
+    pub sources: Vec<SourceConfig>,
+    /// The continuous output timeline.
+    pub program: ProgramConfig,
+    /// The picture.
+    pub slate: SlateConfig,
+    /// Where to publish; may be empty: then the show is only recorded.
+    pub outputs: Vec<OutputConfig>,
+    /// The archive.
+    pub recording: RecordingConfig,
+    /// How to reach the platform's API.
+    pub x: XApiConfig,
+}
+
+/// What the show is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShowSettings {
+    /// Names the state folder; `[0-9A-Za-z_-]`, 1 to 64 characters.
+    pub name: String,
+    /// Title on the slate and in the files; the session's own title where none is given.
+    pub title: Option<String>,
+    /// Host on the slate and in the files; the session's own host where none is given.
+    pub host: Option<String>,
+    /// IANA time zone of every time on the slate.
+    pub timezone: String,
+    /// How long the closing slate stays on the air after the session ended.
+    pub closing: Duration,
+    /// Gives up when the space has not started for this long; none waits for ever.
+    pub give_up_after: Option<Duration>,
+}
+
+/// One source of the list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceConfig {
+    /// What it is.
+    pub kind: SourceKind,
+    /// Overrides the source's own default delay between "could be had" and "on the air".
+    pub delay: Option<Duration>,
+}
+
+/// The kinds of sources.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum SourceKind {
+    /// An X Space, read on the path every listener uses.
+    XSpace {
+        /// A Space's URL, its bare id, or the URL of a `dynamic_playlist.m3u8`.
+        url: String,
+        /// `auth_token` cookie of the operator's own account.
+        auth_token: Option<SecretRef>,
+        /// `ct0` cookie of the same login.
+        ct0: Option<SecretRef>,
+        /// A browser's `cookies.txt` that holds both.
+        cookies_file: Option<PathBuf>,
+    },
+    /// Live audio at an address.
+    Uri {
+        /// `http(s)` (Icecast or HLS), `rtmp(s)`, `srt`, `rtsp(s)`, or `file`.
+        uri: Url,
+    },
+    /// The ruler: a test sound in which every second can be told from any other.
+    Tone {
+        /// Ends by itself after this long.
+        duration: Option<Duration>,
+    },
+}
+
+/// The continuous output timeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProgramConfig {
+    /// Amplification before the limiter, in dB.
+    pub gain_db: f64,
+    /// True-peak ceiling, in dBTP; none leaves peaks alone.
+    pub limit_dbtp: Option<f64>,
+    /// Played while there is no source; silence where there is none.
+    pub hold_audio: Option<PathBuf>,
+    /// Sample rate of the encoded audio: 48 000 or 44 100.
+    pub sample_rate: u32,
+    /// AAC bitrate, in kbit/s.
+    pub audio_kbps: u32,
+}
+
+/// The picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SlateConfig {
+    /// The operator's own SVG template.
+    pub template: Option<PathBuf>,
+    /// A still image instead of a template.
+    pub image: Option<PathBuf>,
+    /// Artwork that the template shows.
+    pub artwork: Option<PathBuf>,
+    /// Size and rate.
+    pub format: VideoFormat,
+    /// Constant video bitrate by filler, in kbit/s; 0 for none.
+    pub video_kbps: u32,
+    /// Whether the slate shows a clock.
+    pub clock: bool,
+    /// Makes frame 0 of the loop bright: a rehearsal compares picture and sound by it.
+    pub flash: bool,
+    /// What the slate says.
+    pub texts: SlateTexts,
+}
+
+/// What the slate says in each state. `{time}` and `{zone}` stand for the announced start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SlateTexts {
+    /// Nothing is known yet.
+    pub connecting: String,
+    /// A start is announced; `{time}`, `{zone}`.
+    pub scheduled: String,
+    /// The start is due or unknown, and the space has not opened.
+    pub waiting: String,
+    /// Space audio is on the air.
+    pub live: String,
+    /// The space was live and there is no audio from it.
+    pub gap: String,
+    /// Over.
+    pub ended: String,
+}
+
+/// One destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputConfig {
+    /// Unique in the show; `[0-9A-Za-z_-]`.
+    pub name: String,
+    /// Name of a preset in the presets file, such as `youtube`; `custom` for none.
+    pub preset: String,
+    /// The server's address without the key, from the preset or the operator: `rtmp` or `rtmps`.
+    pub url: Url,
+    /// The stream key.
+    pub key: Option<SecretRef>,
+    /// Outputs with the same group carry identical bytes and one timestamp zero: a platform's primary and backup.
+    pub group: Option<String>,
+    /// Whether it starts with the show.
+    pub enabled: bool,
+}
+
+/// The archive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordingConfig {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Parent folder of the archives.
+    pub folder: PathBuf,
+    /// Stops keeping when less than this is free, in bytes, so that the machine lives on.
+    pub min_free_bytes: u64,
+}
+
+/// Where a secret is found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "from", content = "name", rename_all = "snake_case")]
+pub enum SecretRef {
+    /// An environment variable of the parent process.
+    Env(String),
+    /// A file of mode 0600 whose first line it is.
+    File(PathBuf),
+    /// A systemd credential of this name, under `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+    /// Asked for on the terminal; the name is only for the question.
+    Prompt(String),
+}
+
+/// How to reach the platform's API. X's API is undocumented and changes without notice, so everything is settable.
+/// Defaults and their sources: see `config/spacebridge.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct XApiConfig {
+    /// `https://x.com/i/api`: GraphQL and status calls of a logged-in listener.
+    pub api_base: Url,
+    /// `https://api.x.com`: guest activation.
+    pub guest_base: Url,
+    /// The public bearer token of the web page. Not a secret of anybody, yet never logged.
+    pub bearer: String,
+    /// Query id of `AudioSpaceById`.
+    pub audio_space_by_id: String,
+    /// Query id of the fallback `AudiospaceByRestId`.
+    pub audiospace_by_rest_id: String,
+    /// Features that are sent as true.
+    pub features_true: Vec<String>,
+    /// Features that are sent as false.
+    pub features_false: Vec<String>,
+    /// `User-Agent` of every call.
+    pub user_agent: String,
+    /// `Referer` and `Origin` at the CDN.
+    pub referer: Url,
+    /// Hosts (and their subdomains) that may get the operator's cookies, https only.
+    pub cookie_hosts: Vec<String>,
+    /// Whether addresses that playlists and the API name may be loopback or private. A rehearsal sets it.
+    pub allow_private_addresses: bool,
+    /// Pause between two look-ups of a space that has not started.
+    pub lookup_interval: Duration,
+}
+
+/// Ready values for keys that a file leaves out; the sample configuration states the same ones, and a test compares.
+impl Default for ProgramConfig {
+    fn default() -> Self {
+        Self { gain_db: 0.0, limit_dbtp: Some(-1.0), hold_audio: None, sample_rate: 48_000, audio_kbps: 128 }
+    }
+}
+
+impl Default for SlateConfig {
+    fn default() -> Self {
+        Self {
+            template: None,
+            image: None,
+            artwork: None,
+            format: VideoFormat { width: 1280, height: 720, fps: 30 },
+            // YouTube's minimum for 720p: below it the platform reports `bitrateLow`.
+            video_kbps: 3000,
+            clock: true,
+            flash: false,
+            texts: SlateTexts::default(),
+        }
+    }
+}
+
+impl Default for SlateTexts {
+    fn default() -> Self {
+        Self {
+            connecting: "Connecting to the space".into(),
+            scheduled: "Starts at {time} {zone}".into(),
+            waiting: "Waiting for the space to open".into(),
+            live: "Live".into(),
+            gap: "The space has dropped out, back in a moment".into(),
+            ended: "Ended, thank you".into(),
+        }
+    }
+}
+
+impl Default for RecordingConfig {
+    fn default() -> Self {
+        Self { enabled: true, folder: PathBuf::from("recordings"), min_free_bytes: 500_000_000 }
+    }
+}
