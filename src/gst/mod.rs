@@ -4,8 +4,11 @@
 //! contract with the modules here. Nothing in here knows shows, sessions or the recording's format.
 
 mod pipeline;
+mod samples;
 mod template;
 
+pub mod aac_encode;
+pub mod decode;
 pub mod elements;
 
 pub use pipeline::{BusEvent, Fault, FaultKind, Pipeline};

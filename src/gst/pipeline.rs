@@ -88,10 +88,6 @@ impl Pipeline {
         self.name
     }
 
-    pub(super) fn raw(&self) -> &gst::Pipeline {
-        &self.inner
-    }
-
     /// The element called `name` in the template.
     pub(super) fn element<T: IsA<gst::Element>>(&self, name: &str) -> Result<T, GstError> {
         self.inner.by_name(name).and_then(|element| element.downcast::<T>().ok()).ok_or_else(|| GstError::Build {
