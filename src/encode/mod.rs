@@ -1,1 +1,3 @@
-//! Not yet built.
+//! Encoding: once for all outputs. Downstream of here everything is access units with program time.
+
+pub mod audio;

@@ -1,0 +1,53 @@
+//! The program's audio, encoded once and fanned out to every output.
+
+use tokio::sync::broadcast;
+
+use crate::gst::GstError;
+use crate::gst::aac_encode::AacEncoder;
+use crate::media::{AudioFormat, AudioFrame, ProgramTime, StereoSample};
+
+/// Access units that an output may lag behind before it loses some: about 5 s, well over what an output holds itself.
+const FEED_FRAMES: usize = 256;
+
+/// The encoded program: every output subscribes on its own.
+#[derive(Debug, Clone)]
+pub struct AudioFeed {
+    /// Access units in order, as they are made in real time.
+    pub frames: broadcast::Sender<AudioFrame>,
+    /// What a decoder must know first.
+    pub format: AudioFormat,
+}
+
+/// The running encoder.
+#[derive(Debug)]
+pub struct AudioEncode {
+    encoder: AacEncoder,
+}
+
+impl AudioEncode {
+    /// Starts encoding at `sample_rate` Hz and `kbps`.
+    ///
+    /// # Errors
+    /// When an element is missing (with its package) or refuses to start.
+    pub fn start(sample_rate: u32, kbps: u32) -> Result<(Self, AudioFeed), GstError> {
+        let (frames, _) = broadcast::channel(FEED_FRAMES);
+        let sender = frames.clone();
+        // Without outputs nobody receives, which is fine.
+        let encoder = AacEncoder::new(sample_rate, kbps, move |frame| drop(sender.send(frame)))?;
+        let format = encoder.format().clone();
+        Ok((Self { encoder }, AudioFeed { frames, format }))
+    }
+
+    /// Program time of the first sample that [`AudioEncode::push`] takes.
+    pub fn position(&self) -> ProgramTime {
+        self.encoder.position()
+    }
+
+    /// Encodes the next samples. Never blocks.
+    ///
+    /// # Errors
+    /// When the encoder has failed.
+    pub fn push(&mut self, samples: &[StereoSample]) -> Result<(), GstError> {
+        self.encoder.push(samples)
+    }
+}
