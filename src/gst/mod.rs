@@ -10,6 +10,7 @@ mod template;
 pub mod aac_encode;
 pub mod decode;
 pub mod elements;
+pub mod uri;
 
 pub use pipeline::{BusEvent, Fault, FaultKind, Pipeline};
 pub use template::{Hole, Template};
