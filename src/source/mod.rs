@@ -28,6 +28,14 @@ pub enum SourceEvent {
     Segment(Box<Segment>),
     /// A segment that was announced and could not be had, or numbers that were never announced.
     Missing(MissingSpan),
+    /// The end of the newest audio that can be had now, as the playlist tells it; sent whenever that moves, before the
+    /// segments themselves. A source that cannot tell sends none: then every piece of audio is its own edge.
+    Edge {
+        /// Media time of the end, in 48 kHz samples.
+        end: i64,
+        /// Length of the newest piece, in 48 kHz samples.
+        piece: u64,
+    },
     /// A piece of an encoded stream that has no segments, as a Matroska byte stream for the recording.
     Capture(Bytes),
     /// Decoded audio, placed on the session's media timeline.
