@@ -11,6 +11,32 @@ use url::Url;
 
 use crate::media::VideoFormat;
 
+mod address;
+mod check;
+mod defaults;
+mod file;
+mod known;
+mod link;
+mod problem;
+mod read;
+mod section;
+
+pub mod key_store;
+pub mod secrets;
+pub mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::looks_like_key;
+pub use defaults::CLOSING;
+pub use file::load;
+pub use known::{CUSTOM, Known, PresetDefaults, SpaceLinkReader};
+pub use link::{RunOptions, from_link};
+pub use problem::Problem;
+pub use read::read;
+pub use secrets::Secrets;
+
 /// Everything a bridge needs to carry one show.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShowConfig {
@@ -206,46 +232,4 @@ pub struct XApiConfig {
     pub allow_private_addresses: bool,
     /// Pause between two look-ups of a space that has not started.
     pub lookup_interval: Duration,
-}
-
-/// Ready values for keys that a file leaves out; the sample configuration states the same ones, and a test compares.
-impl Default for ProgramConfig {
-    fn default() -> Self {
-        Self { gain_db: 0.0, limit_dbtp: Some(-1.0), hold_audio: None, sample_rate: 48_000, audio_kbps: 128 }
-    }
-}
-
-impl Default for SlateConfig {
-    fn default() -> Self {
-        Self {
-            template: None,
-            image: None,
-            artwork: None,
-            format: VideoFormat { width: 1280, height: 720, fps: 30 },
-            // YouTube's minimum for 720p: below it the platform reports `bitrateLow`.
-            video_kbps: 3000,
-            clock: true,
-            flash: false,
-            texts: SlateTexts::default(),
-        }
-    }
-}
-
-impl Default for SlateTexts {
-    fn default() -> Self {
-        Self {
-            connecting: "Connecting to the space".into(),
-            scheduled: "Starts at {time} {zone}".into(),
-            waiting: "Waiting for the space to open".into(),
-            live: "Live".into(),
-            gap: "The space has dropped out, back in a moment".into(),
-            ended: "Ended, thank you".into(),
-        }
-    }
-}
-
-impl Default for RecordingConfig {
-    fn default() -> Self {
-        Self { enabled: true, folder: PathBuf::from("recordings"), min_free_bytes: 500_000_000 }
-    }
 }

@@ -1,0 +1,93 @@
+//! The sections `[[source]]`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Section;
+use super::output::secret;
+use crate::config::check::{Place, SpaceLogin, closest, space};
+use crate::config::known::Known;
+use crate::config::{SourceConfig, SourceKind, address};
+
+const KINDS: &[&str] = &["x-space", "uri", "tone"];
+
+/// The program holds at most this much ahead: two minutes of samples are 46 MB of memory.
+const MAX_DELAY: Duration = Duration::from_secs(120);
+
+pub(super) fn sources(root: &mut Section<'_>, base: &Path, known: Known<'_>) -> Vec<SourceConfig> {
+    let sections = root.sections("source");
+    if sections.is_empty() && !root.has("source") {
+        root.missing("source", "Write [[source]], kind = \"x-space\" and url = \"https://x.com/i/spaces/…\"");
+    }
+    sections.into_iter().filter_map(|section| source(section, base, known)).collect()
+}
+
+fn source(mut section: Section<'_>, base: &Path, known: Known<'_>) -> Option<SourceConfig> {
+    let kind = section.text("kind");
+    let delay = section.duration("delay", Duration::from_millis(100)..=MAX_DELAY);
+    let kind = match kind.as_deref() {
+        Some("x-space") => x_space(&mut section, base, known),
+        Some("uri") => uri(&mut section),
+        Some("tone") => {
+            let week = Duration::from_secs(7 * 24 * 3600);
+            Some(SourceKind::Tone { duration: section.duration("duration", Duration::from_secs(1)..=week) })
+        }
+        other => {
+            unknown_kind(&section, other);
+            // Which keys belong here depends on the kind: telling them as unknown would mislead.
+            return None;
+        }
+    };
+    section.finish();
+    Some(SourceConfig { kind: kind?, delay })
+}
+
+fn unknown_kind(section: &Section<'_>, kind: Option<&str>) {
+    let remedy = kind.and_then(|kind| closest(kind, KINDS)).map_or_else(
+        || {
+            "Write kind = \"x-space\" (an X Space), \"uri\" (live audio at an address) or \"tone\" (a test sound)"
+                .into()
+        },
+        |kind| format!("Did you mean {kind}"),
+    );
+    match kind {
+        Some(_) => section.problem("kind", "unknown kind of source", remedy),
+        None if section.has("kind") => {}
+        None => section.missing("kind", remedy),
+    }
+}
+
+fn x_space(section: &mut Section<'_>, base: &Path, known: Known<'_>) -> Option<SourceKind> {
+    let login = SpaceLogin {
+        auth_token: secret(section, "auth_token", base),
+        ct0: secret(section, "ct0", base),
+        cookies_file: section.path("cookies_file", base),
+    };
+    let link = section.text("url");
+    if link.is_none() && !section.has("url") {
+        section.missing("url", "Write url = \"https://x.com/i/spaces/…\" as the Space's share button gives it");
+    }
+    let of = |key: &str| {
+        // The faults of a login are told at the key that is there.
+        let variants = [key.to_owned(), format!("{key}_env"), format!("{key}_file"), format!("{key}_credential")];
+        let key = variants.iter().find(|key| section.has(key)).map_or(key, String::as_str);
+        (section.path_of(key), section.line_of(key))
+    };
+    space(&link?, login, known, Place { report: section.report(), of: &of })
+}
+
+fn uri(section: &mut Section<'_>) -> Option<SourceKind> {
+    let Some(text) = section.text("uri") else {
+        if !section.has("uri") {
+            section.missing("uri", "Write uri = \"https://radio.example.com/live\", say");
+        }
+        return None;
+    };
+    match address::source_uri(&text) {
+        Ok(uri) => Some(SourceKind::Uri { uri }),
+        Err((message, remedy)) => {
+            section.problem("uri", message, remedy);
+            None
+        }
+    }
+}
