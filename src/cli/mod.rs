@@ -1,1 +1,4 @@
 //! Not yet built.
+
+pub mod check;
+pub mod doctor;

@@ -80,10 +80,8 @@ fn show(mut section: Section<'_>) -> Option<ShowSettings> {
         }
     };
     let timezone = section.text("timezone");
-    if let Some(zone) = &timezone {
-        if let Err((message, remedy)) = check_timezone(zone) {
-            section.problem("timezone", message, remedy);
-        }
+    if let Some(Err((message, remedy))) = timezone.as_deref().map(check_timezone) {
+        section.problem("timezone", message, remedy);
     }
     let hour = Duration::from_secs(3600);
     let never = section.says("give_up_after", "never");

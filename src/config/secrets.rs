@@ -47,6 +47,9 @@ pub enum HandoverError {
     Malformed,
 }
 
+/// Asks the operator for the key of an output.
+pub type Prompt<'a> = &'a mut dyn FnMut(&OutputConfig) -> std::io::Result<Secret>;
+
 /// Where secrets can come from. Everything outside of files is passed in.
 pub struct Places<'a> {
     /// Reads an environment variable of this process.
@@ -56,7 +59,7 @@ pub struct Places<'a> {
     /// Saved keys.
     pub store: Option<&'a KeyStore>,
     /// Asks on the terminal, without echo; none where there is no terminal.
-    pub prompt: Option<&'a mut dyn FnMut(&OutputConfig) -> std::io::Result<Secret>>,
+    pub prompt: Option<Prompt<'a>>,
 }
 
 /// What was found.
@@ -120,6 +123,15 @@ impl Secrets {
 struct Handover {
     config: ShowConfig,
     secrets: BTreeMap<String, String>,
+}
+
+/// A [`Prompt`] on the controlling terminal, without echo.
+///
+/// # Errors
+/// When there is no terminal, or it was closed.
+pub fn ask_on_terminal(output: &OutputConfig) -> std::io::Result<Secret> {
+    let server = output.url.host_str().unwrap_or_default();
+    rpassword::prompt_password(format!("Stream key of {} ({server}), not shown: ", output.name)).map(Secret::new)
 }
 
 /// Finds every secret that `config` names. An output that does not start with the show may lack its key.

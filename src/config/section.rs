@@ -256,13 +256,12 @@ impl<'a> Section<'a> {
 /// What to do about an unknown key: secrets that were written down get an explanation, misspellings a suggestion.
 fn remedy_for_unknown(name: &str, known: &[String]) -> String {
     let secrets = [("key", "key"), ("stream_key", "key"), ("auth_token", "auth_token"), ("ct0", "ct0")];
-    if let Some((_, stem)) = secrets.iter().find(|(secret, _)| *secret == name) {
-        if known.contains(&format!("{stem}_env")) {
-            return format!(
-                "A secret is never written into the configuration: put it into an environment variable and write \
-                 {stem}_env = \"ITS_NAME\", or into a file of mode 0600 and write {stem}_file = \"PATH\""
-            );
-        }
+    let stem = secrets.iter().find(|(secret, _)| *secret == name).map(|(_, stem)| stem);
+    if let Some(stem) = stem.filter(|stem| known.contains(&format!("{stem}_env"))) {
+        return format!(
+            "A secret is never written into the configuration: put it into an environment variable and write {stem}_env \
+             = \"ITS_NAME\", or into a file of mode 0600 and write {stem}_file = \"PATH\""
+        );
     }
     let similar = known
         .iter()

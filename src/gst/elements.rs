@@ -47,3 +47,8 @@ pub fn tls_available() -> bool {
     use gio::prelude::TlsBackendExt;
     gio::TlsBackend::default().supports_tls()
 }
+
+/// The version of GStreamer that runs here, such as `GStreamer 1.22.0`.
+pub fn version() -> String {
+    gst::version_string().into()
+}
