@@ -1,3 +1,5 @@
 //! Integration tests: one binary, one module for each part.
 
 mod config;
+mod protocol;
+mod supervisor;
