@@ -127,8 +127,10 @@ impl BridgeClient {
         if let Some(place) = place.and_then(|place| place.to_string().parse().ok()) {
             request.headers_mut().insert("last-event-id", place);
         }
-        let response = tokio::time::timeout(ANSWER_WITHIN, self.send(request)).await.map_err(|_| ClientError::Silent)??;
-        let body = if response.status().is_success() { response.into_body() } else { return Err(refused(response).await) };
+        let response =
+            tokio::time::timeout(ANSWER_WITHIN, self.send(request)).await.map_err(|_| ClientError::Silent)??;
+        let body =
+            if response.status().is_success() { response.into_body() } else { return Err(refused(response).await) };
         Ok(EventStream { body, parser: sse::Parser::default(), ready: Default::default(), place })
     }
 
@@ -146,7 +148,8 @@ impl BridgeClient {
 
     async fn send(&self, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ClientError> {
         let stream = self.connect().await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         // Ends with the answer's body; an error shows up there too.
         tokio::spawn(async move { drop(connection.await) });
         let response = sender.send_request(request).await.map_err(broken)?;
@@ -226,7 +229,8 @@ impl EventStream {
                     return Ok(Some(update));
                 }
             }
-            let frame = tokio::time::timeout(STREAM_SILENCE, self.body.frame()).await.map_err(|_| ClientError::Silent)?;
+            let frame =
+                tokio::time::timeout(STREAM_SILENCE, self.body.frame()).await.map_err(|_| ClientError::Silent)?;
             let Some(frame) = frame else { return Ok(None) };
             if let Ok(bytes) = frame.map_err(broken)?.into_data() {
                 self.ready.extend(self.parser.push(&bytes).map_err(|error| ClientError::Garbled(error.to_string()))?);

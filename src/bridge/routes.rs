@@ -57,7 +57,8 @@ pub(super) fn router(service: BridgeService, history: History, token: Cancellati
 async fn bounded(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await;
     let mut answer = answer.unwrap_or_else(|_| {
-        problem(StatusCode::GATEWAY_TIMEOUT, "timeout", "The show did not answer in time.", "Try again.").into_response()
+        problem(StatusCode::GATEWAY_TIMEOUT, "timeout", "The show did not answer in time.", "Try again.")
+            .into_response()
     });
     answer.headers_mut().insert(VERSION_HEADER, HeaderValue::from(PROTOCOL_VERSION));
     answer

@@ -242,8 +242,7 @@ impl StateFolder {
         let (path, part) = (self.path.join("show.json"), self.path.join("show.json.part"));
         let bytes = serde_json::to_vec_pretty(record).map_err(|error| io_at(&path)(error.into()))?;
         let mut options = OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(io_at(&part))?;
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(io_at(&part))?;
         file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(io_at(&part))?;
         fs::rename(&part, &path).map_err(io_at(&path))?;
         File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(io_at(&self.path))
@@ -382,7 +381,8 @@ mod tests {
 
     #[test]
     fn the_root_is_the_first_absolute_path_of_the_known_places() {
-        let table: [(&[(&str, &str)], Option<&str>); 5] = [
+        type Variables = &'static [(&'static str, &'static str)];
+        let table: [(Variables, Option<&str>); 5] = [
             (&[("SPACEBRIDGE_STATE", "/s"), ("HOME", "/h")], Some("/s")),
             (&[("SPACEBRIDGE_STATE", "relative"), ("HOME", "/h")], Some("/h/.local/state/spacebridge")),
             (&[("STATE_DIRECTORY", "/var/lib/spacebridge:/b"), ("HOME", "/h")], Some("/var/lib/spacebridge")),

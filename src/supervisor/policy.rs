@@ -213,7 +213,9 @@ mod tests {
 
     #[test]
     fn a_killed_bridge_is_started_at_once_and_rare_crashes_never_add_up() {
-        for action in run(&[(0, crash()), (100, crash()), (200, crash()), (300, crash()), (400, crash()), (500, crash())]) {
+        for action in
+            run(&[(0, crash()), (100, crash()), (200, crash()), (300, crash()), (400, crash()), (500, crash())])
+        {
             assert_eq!(action, Action::Start { after: Duration::ZERO });
         }
     }
@@ -240,16 +242,8 @@ mod tests {
 
     #[test]
     fn a_bridge_that_hangs_while_ending_is_terminated_then_killed_and_the_code_says_so() {
-        let steps = [
-            (0, Event::EndAsked),
-            (35, Event::DeadlinePassed),
-            (40, Event::DeadlinePassed),
-            (41, crash()),
-        ];
-        assert_eq!(
-            run(&steps),
-            [Action::Ask, Action::Terminate, Action::Kill, Action::Finish(Outcome::GraceExceeded)]
-        );
+        let steps = [(0, Event::EndAsked), (35, Event::DeadlinePassed), (40, Event::DeadlinePassed), (41, crash())];
+        assert_eq!(run(&steps), [Action::Ask, Action::Terminate, Action::Kill, Action::Finish(Outcome::GraceExceeded)]);
     }
 
     #[test]

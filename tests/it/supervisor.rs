@@ -1,5 +1,7 @@
 //! The supervisor with real processes: small shell scripts in the bridge's place.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like the tests they help")]
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -71,7 +73,8 @@ async fn a_killed_bridge_is_back_with_the_same_handover() {
     let script = "cat > $SPACEBRIDGE_STATE/handover.$$; trap 'exit 0' TERM; while :; do sleep 0.05; done";
     let mut show = start(root.path(), script);
     let first = show.started().await;
-    let handover_of = |pid: u32| std::fs::read_to_string(root.path().join(format!("handover.{pid}"))).unwrap_or_default();
+    let handover_of =
+        |pid: u32| std::fs::read_to_string(root.path().join(format!("handover.{pid}"))).unwrap_or_default();
     eventually("the handover arrives", || handover_of(first).contains(CANARY)).await;
     kill(first);
     let Notice::Died { how, again_in, .. } = show.notice().await else { panic!("it died") };
@@ -105,8 +108,10 @@ async fn secrets_are_in_neither_arguments_nor_environment_of_the_bridge() {
     let root = tempfile::tempdir().unwrap();
     let mut show = start(root.path(), "cat > $SPACEBRIDGE_STATE/handover; exec sleep 600");
     let pid = show.started().await;
-    eventually("the bridge has its handover", || root.path().join("handover").metadata().is_ok_and(|m| m.len() > 0)).await;
-    let seen = |name: &str| String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/{name}")).unwrap()).into_owned();
+    eventually("the bridge has its handover", || root.path().join("handover").metadata().is_ok_and(|m| m.len() > 0))
+        .await;
+    let seen =
+        |name: &str| String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/{name}")).unwrap()).into_owned();
     let environment = seen("environ");
     assert!(!seen("cmdline").contains(CANARY) && !environment.contains(CANARY));
     assert!(environment.contains("SPACEBRIDGE_STATE="));

@@ -1,0 +1,306 @@
+//! The command line: what can be said, and nothing of what it does.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::bridge::protocol::OutputAction;
+
+/// A restreaming bridge: a live audio space to RTMP(S) outputs, with a recording.
+#[derive(Debug, Parser)]
+#[command(name = "spacebridge", version, max_term_width = 100)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Log lines for people or for programs
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// More in the log; twice for even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line per message.
+    Text,
+    /// One JSON object per message.
+    Json,
+}
+
+/// The commands, in the order of a first evening.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Carry a live space to its outputs and record it
+    Run(Box<RunArgs>),
+    /// Say how the shows on the air are doing
+    Status(StatusArgs),
+    /// End a show: closing slate, final files
+    End(EndArgs),
+    /// List, start, stop or restart outputs of a show
+    #[command(subcommand)]
+    Output(OutputCommand),
+    /// Find every error in a configuration file, and the upload it needs
+    Check(CheckArgs),
+    /// Examine this machine and, with a link, the whole way to the space
+    Doctor(DoctorArgs),
+    /// Try everything for about a minute without any account
+    Rehearse(RehearseArgs),
+    /// The process that carries one show
+    #[command(hide = true)]
+    Bridge(BridgeArgs),
+    /// The simulated space of a rehearsal
+    #[command(hide = true)]
+    RehearsalSpace(ChildArgs),
+    /// A stand-in ingest of a rehearsal
+    #[command(hide = true)]
+    RehearsalIngest(ChildArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// Link or id of a Space, address of a playlist or of other live audio, or `tone` for a test sound
+    #[arg(required_unless_present = "config")]
+    pub link: Option<String>,
+    /// Take everything from a configuration file instead
+    #[arg(long, value_name = "FILE", conflicts_with = "link")]
+    pub config: Option<PathBuf>,
+    /// Name of the show; the Space's id where none is given
+    #[arg(long)]
+    pub name: Option<String>,
+
+    /// Publish to YouTube, and ask for its stream key if it is not known
+    #[arg(long, help_heading = "Outputs")]
+    pub youtube: bool,
+    /// Environment variable that holds YouTube's stream key
+    #[arg(long, value_name = "VAR", help_heading = "Outputs")]
+    pub youtube_key_env: Option<String>,
+    /// File that holds YouTube's stream key
+    #[arg(long, value_name = "FILE", help_heading = "Outputs", conflicts_with = "youtube_key_env")]
+    pub youtube_key_file: Option<PathBuf>,
+    /// Publish to YouTube's backup server too
+    #[arg(long, help_heading = "Outputs")]
+    pub youtube_backup: bool,
+    /// Server URL from Rumble's live page; publishes to Rumble
+    #[arg(long, value_name = "URL", help_heading = "Outputs")]
+    pub rumble_url: Option<String>,
+    /// Environment variable that holds Rumble's stream key
+    #[arg(long, value_name = "VAR", help_heading = "Outputs", requires = "rumble_url")]
+    pub rumble_key_env: Option<String>,
+    /// File that holds Rumble's stream key
+    #[arg(long, value_name = "FILE", help_heading = "Outputs", requires = "rumble_url")]
+    pub rumble_key_file: Option<PathBuf>,
+    /// Publish to Twitch, and ask for its stream key if it is not known
+    #[arg(long, help_heading = "Outputs")]
+    pub twitch: bool,
+    /// Environment variable that holds Twitch's stream key
+    #[arg(long, value_name = "VAR", help_heading = "Outputs")]
+    pub twitch_key_env: Option<String>,
+    /// File that holds Twitch's stream key
+    #[arg(long, value_name = "FILE", help_heading = "Outputs")]
+    pub twitch_key_file: Option<PathBuf>,
+    /// A further output; repeatable
+    #[arg(long = "output", value_name = "NAME=URL", help_heading = "Outputs")]
+    pub outputs: Vec<String>,
+    /// Environment variable that holds the stream key of a further output; repeatable
+    #[arg(long = "key-env", value_name = "NAME=VAR", help_heading = "Outputs")]
+    pub key_envs: Vec<String>,
+
+    /// Title on the slate and in the files; the space's own where none is given
+    #[arg(long, help_heading = "Slate")]
+    pub title: Option<String>,
+    /// Host on the slate and in the files; the space's own where none is given
+    #[arg(long, help_heading = "Slate")]
+    pub host: Option<String>,
+    /// Artwork on the slate
+    #[arg(long, value_name = "FILE", help_heading = "Slate")]
+    pub artwork: Option<PathBuf>,
+    /// Time zone of every time on the slate, such as Europe/Berlin
+    #[arg(long, value_name = "TZ", help_heading = "Slate")]
+    pub timezone: Option<String>,
+
+    /// A browser's cookies.txt of your own account
+    #[arg(long, value_name = "FILE", help_heading = "Sign-in")]
+    pub cookies: Option<PathBuf>,
+    /// Environment variable that holds the cookie auth_token
+    #[arg(long, value_name = "VAR", help_heading = "Sign-in", requires = "ct0_env")]
+    pub auth_token_env: Option<String>,
+    /// Environment variable that holds the cookie ct0
+    #[arg(long, value_name = "VAR", help_heading = "Sign-in", requires = "auth_token_env")]
+    pub ct0_env: Option<String>,
+
+    /// Folder in which the recording gets its own folder
+    #[arg(long, value_name = "DIR", help_heading = "Recording")]
+    pub recordings: Option<PathBuf>,
+    /// Keep nothing
+    #[arg(long, help_heading = "Recording", conflicts_with = "recordings")]
+    pub no_recording: bool,
+
+    /// One JSON object per line: every event, and the status once a second
+    #[arg(long, help_heading = "View", conflicts_with = "plain")]
+    pub json: bool,
+    /// Plain lines even on a terminal
+    #[arg(long, help_heading = "View")]
+    pub plain: bool,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Name of the show; all of them where none is given
+    pub show: Option<String>,
+    /// The whole status as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Stay and watch, as `run` shows it; leaving does not end the show
+    #[arg(long, conflicts_with = "json")]
+    pub watch: bool,
+}
+
+/// Arguments of `end`.
+#[derive(Debug, Clone, Args)]
+pub struct EndArgs {
+    /// Name of the show; needed if several are on the air
+    pub show: Option<String>,
+    /// Only suspend: the recording is safe, the outputs close, and `run` resumes it within 30 minutes
+    #[arg(long)]
+    pub suspend: bool,
+}
+
+/// The verbs of `output`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum OutputCommand {
+    /// List the outputs of a show
+    List {
+        /// Name of the show; needed if several are on the air
+        #[arg(long)]
+        show: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Connect and publish
+    Start(OneOutput),
+    /// Disconnect and stay so
+    Stop(OneOutput),
+    /// Disconnect and connect anew
+    Restart(OneOutput),
+}
+
+/// An output of a show.
+#[derive(Debug, Clone, Args)]
+pub struct OneOutput {
+    /// Name of the output
+    pub output: String,
+    /// Name of the show; needed if several are on the air
+    #[arg(long)]
+    pub show: Option<String>,
+}
+
+impl OutputCommand {
+    /// The order and its output; none for the list.
+    pub(super) fn order(&self) -> Option<(&OneOutput, OutputAction)> {
+        match self {
+            Self::List { .. } => None,
+            Self::Start(one) => Some((one, OutputAction::Start)),
+            Self::Stop(one) => Some((one, OutputAction::Stop)),
+            Self::Restart(one) => Some((one, OutputAction::Restart)),
+        }
+    }
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// The configuration file
+    pub file: PathBuf,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Link or id of a Space
+    pub link: Option<String>,
+    /// Examine what this configuration needs
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A browser's cookies.txt of your own account
+    #[arg(long, value_name = "FILE")]
+    pub cookies: Option<PathBuf>,
+    /// Write a redacted bundle for a bug report
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+}
+
+/// Arguments of `rehearse`.
+#[derive(Debug, Clone, Args)]
+pub struct RehearseArgs {
+    /// A configuration whose slate and outputs are rehearsed
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Publish to the configuration's own ingests
+    #[arg(long, requires = "config")]
+    pub publish_for_real: bool,
+    /// Print one JSON object at the end
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `bridge`.
+#[derive(Debug, Clone, Args)]
+pub struct BridgeArgs {
+    /// Name of the show
+    #[arg(long)]
+    pub show: String,
+}
+
+/// Arguments of a rehearsal's child processes, in their own words.
+#[derive(Debug, Clone, Args)]
+pub struct ChildArgs {
+    /// Passed on as they are
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_of_a_first_evening_is_understood() {
+        let line = "spacebridge run https://x.com/i/spaces/1 --youtube-key-env YT_KEY --rumble-url rtmp://r/live \
+                    --rumble-key-env R --output church=rtmp://c/live --key-env church=C";
+        let Command::Run(run) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else { panic!("run") };
+        assert_eq!(run.youtube_key_env.as_deref(), Some("YT_KEY"));
+        assert_eq!((run.outputs.len(), run.key_envs.len()), (1, 1));
+        assert!(Cli::try_parse_from(["spacebridge", "run"]).is_err(), "a link or a configuration is needed");
+    }
+
+    #[test]
+    fn no_option_takes_a_secret_itself() {
+        // Every option that is about a key or a cookie names a variable or a file.
+        for argument in Cli::command().find_subcommand("run").expect("run").get_arguments() {
+            let id = argument.get_id().as_str();
+            if id.contains("key") || id.contains("token") || id.contains("ct0") {
+                assert!(id.contains("_env") || id.contains("_file"), "{id}");
+            }
+        }
+    }
+}
