@@ -1,5 +1,8 @@
 //! What a show tells about itself as it happens: one stream of events for the terminal, the log and the protocol.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
@@ -38,24 +41,45 @@ pub struct Event {
     pub remedy: Option<String>,
 }
 
-/// Where stages report events. Clones feed one stream.
+/// Events that are remembered: a bad night of an hour with one every few seconds, in less than a megabyte.
+const REMEMBERED: usize = 512;
+
+/// Where stages report events. Clones feed one stream and share one memory of it.
 #[derive(Debug, Clone)]
 pub struct Events {
     clock: Clock,
-    next_id: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    memory: Arc<Mutex<Memory>>,
     sender: broadcast::Sender<Event>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    last_id: u64,
+    events: VecDeque<Event>,
 }
 
 impl Events {
     /// A stream that keeps the last 256 events for slow readers.
     pub fn new(clock: Clock) -> Self {
         let (sender, _) = broadcast::channel(256);
-        Self { clock, next_id: Default::default(), sender }
+        Self { clock, memory: Arc::default(), sender }
     }
 
     /// Reads what is reported from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.sender.subscribe()
+    }
+
+    /// Every remembered event after `id`, oldest first.
+    pub fn after(&self, id: u64) -> Vec<Event> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.events.iter().filter(|event| event.id > id).cloned().collect()
+    }
+
+    /// The last `count` events, oldest first.
+    pub fn recent(&self, count: usize) -> Vec<Event> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.events.iter().skip(memory.events.len().saturating_sub(count)).cloned().collect()
     }
 
     /// Reports that something went as it should.
@@ -74,16 +98,17 @@ impl Events {
     }
 
     fn report(&self, level: Level, code: &str, subject: &str, message: String, remedy: Option<&str>) {
-        let id = self.next_id.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-        let event = Event {
+        let at = self.clock.wall();
+        let event = |id| Event {
             id,
-            at: self.clock.wall(),
+            at,
             level,
             code: code.to_owned(),
             subject: subject.to_owned(),
             message,
             remedy: remedy.map(str::to_owned),
         };
+        let event = self.remember(event);
         match level {
             Level::Info => tracing::info!(code, subject, message = %event.message, "Event."),
             Level::Warning => tracing::warn!(code, subject, message = %event.message, "Event."),
@@ -91,5 +116,33 @@ impl Events {
         }
         // Nobody may be listening, which is fine: the log has it.
         drop(self.sender.send(event));
+    }
+
+    /// Numbers an event and keeps it; in one step, so that the order of ids is the order of the memory.
+    fn remember(&self, event: impl FnOnce(u64) -> Event) -> Event {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.last_id += 1;
+        let event = event(memory.last_id);
+        memory.events.push_back(event.clone());
+        if memory.events.len() > REMEMBERED {
+            memory.events.pop_front();
+        }
+        event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_was_away_gets_what_it_missed_and_memory_stays_bounded() {
+        let events = Events::new(Clock::system());
+        (1..=REMEMBERED + 10).for_each(|index| events.info("test", "show", format!("Event {index}.")));
+        let newest = REMEMBERED as u64 + 10;
+        let missed: Vec<u64> = events.after(newest - 3).iter().map(|event| event.id).collect();
+        assert_eq!(missed, [newest - 2, newest - 1, newest]);
+        assert_eq!(events.after(0).len(), REMEMBERED);
+        assert_eq!(events.recent(2).last().map(|event| event.id), Some(newest));
     }
 }

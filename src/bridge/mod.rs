@@ -1,7 +1,6 @@
 //! One show: its protocol, its socket and its state folder.
 
 pub mod client;
-pub mod history;
 pub mod protocol;
 mod routes;
 pub mod socket;

@@ -15,15 +15,15 @@ use axum::{Json, Router};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde_json::json;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::history::History;
 use super::protocol::{
     ALERT_EVENT, BridgeCommand, BridgeService, EventPlace, Hello, OutputAction, Problem, STATUS_EVENT,
     STATUS_INTERVAL_MS, VERSION_HEADER,
 };
+use crate::alert::Event;
 use crate::status::{OutputStatus, PROTOCOL_VERSION, ShowStatus};
 
 /// Time from a request to its answer; orders are understood in milliseconds or the bridge is stuck.
@@ -32,14 +32,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct Served {
     service: BridgeService,
-    history: History,
     token: CancellationToken,
 }
 
 type Answer<T> = Result<T, ProblemAnswer>;
 
 /// Every route, with bounded time and the protocol's version on every answer.
-pub(super) fn router(service: BridgeService, history: History, token: CancellationToken) -> Router {
+pub(super) fn router(service: BridgeService, token: CancellationToken) -> Router {
     Router::new()
         .route("/v1/hello", get(hello))
         .route("/v1/status", get(status))
@@ -51,7 +50,7 @@ pub(super) fn router(service: BridgeService, history: History, token: Cancellati
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(bounded))
-        .with_state(Served { service, history, token })
+        .with_state(Served { service, token })
 }
 
 async fn bounded(request: Request, next: Next) -> Response {
@@ -161,7 +160,7 @@ async fn events(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let reader = Reader {
         after: place.map_or(0, |place| place.after_in(pid)),
-        news: served.history.watch(),
+        news: served.service.events.subscribe(),
         queue: VecDeque::new(),
         over: false,
         served,
@@ -176,7 +175,7 @@ struct Reader {
     served: Served,
     pid: u32,
     after: u64,
-    news: watch::Receiver<u64>,
+    news: broadcast::Receiver<Event>,
     ticks: Interval,
     queue: VecDeque<SseEvent>,
     over: bool,
@@ -197,7 +196,8 @@ impl Reader {
                     self.queue_events();
                     self.queue_status();
                 }
-                Ok(()) = self.news.changed() => self.queue_events(),
+                // A reader that was too slow for this receiver finds everything in the memory all the same.
+                _ = self.news.recv() => self.queue_events(),
                 _ = self.ticks.tick() => {
                     self.queue_events();
                     self.queue_status();
@@ -207,7 +207,7 @@ impl Reader {
     }
 
     fn queue_events(&mut self) {
-        for event in self.served.history.after(self.after) {
+        for event in self.served.service.events.after(self.after) {
             self.after = event.id;
             let place = EventPlace { pid: Some(self.pid), id: event.id };
             let message = SseEvent::default().event(ALERT_EVENT).id(place.to_string()).json_data(&event);

@@ -16,7 +16,6 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::history::History;
 use super::protocol::BridgeService;
 use super::routes;
 use super::state_folder::StateFolder;
@@ -42,8 +41,7 @@ pub async fn serve(folder: &StateFolder, service: BridgeService, token: Cancella
     let path = folder.socket().path();
     let fail = |error| SocketError { path: path.display().to_string(), error };
     let listener = bind(folder).map_err(fail)?;
-    let history = History::follow(&service.events, token.clone());
-    let router = routes::router(service, history, token.clone());
+    let router = routes::router(service, token.clone());
     let server = axum::serve(listener, router).with_graceful_shutdown(token.clone().cancelled_owned());
     let served = tokio::select! {
         served = server => served,

@@ -105,7 +105,7 @@ fn a_live_show_fits_on_the_smallest_terminal() {
     assert!(rows[4].contains("peak  -6.3 dBFS  -18.2 LUFS"), "{screen}");
     assert_eq!(rows[5], "Talking: @host");
     assert_eq!(rows[7], "youtube    live            12:40  3128 kbit/s  no reconnects");
-    assert_eq!(rows[8], "rumble     again in 5 s  Connection refused: is the server a…");
+    assert_eq!(rows[8], "rumble     again in 5 s  Connection refused: is the server …");
     assert_eq!(rows[10], "12:38  9.1 MB  no gaps  /srv/recordings/1");
     assert!(rows[12].starts_with("20:01:02 output rumble: The server refused"), "{screen}");
     assert_eq!(rows[15], "q or Ctrl-C: end the show");
