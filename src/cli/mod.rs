@@ -2,6 +2,7 @@
 //! environment.
 
 pub mod args;
+mod bridge;
 pub mod check;
 pub mod doctor;
 mod end;
@@ -9,6 +10,7 @@ mod follow;
 mod logging;
 mod output;
 mod plain;
+mod prepare;
 mod run;
 mod status;
 mod tally;
@@ -71,7 +73,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => wiring::check(&args),
         Command::Doctor(args) => wiring::doctor(&args),
         Command::Rehearse(args) => wiring::rehearse(&args, &global),
-        Command::Bridge(args) => wiring::bridge(&args),
+        Command::Bridge(args) => bridge::run(&args),
         Command::RehearsalSpace(args) => wiring::rehearsal_space(&args),
         Command::RehearsalIngest(args) => wiring::rehearsal_ingest(&args),
     }

@@ -103,7 +103,7 @@ pub(super) fn notice_lines(notice: &Notice) -> Vec<String> {
                 Some(pause) => format!("it is started again in {:.1} s", pause.as_secs_f32()),
                 None => "it is not started again".to_owned(),
             };
-            let mut lines = vec![format!("ERROR: The bridge process died ({how}); {next}. Its last lines:")];
+            let mut lines = vec![format!("ERROR: The bridge process ended ({how}); {next}. Its last lines:")];
             lines.extend(last_lines.iter().map(|line| format!("  | {}", clean(line))));
             lines
         }

@@ -13,11 +13,11 @@ use tracing::level_filters::LevelFilter;
 use super::args::{Global, LogFormat, RunArgs};
 use super::follow::{Heard, follow};
 use super::plain::notice_lines;
+use super::prepare::Prepared;
 use super::tally::Tally;
 use super::ui::{Face, Ui};
 use super::view::{Input, Leaving};
-use super::wiring::{self, Prepared};
-use super::{logging, runtime, say, say_json};
+use super::{logging, runtime, say, say_json, wiring};
 use crate::bridge::client::BridgeClient;
 use crate::bridge::protocol::Update;
 use crate::bridge::state_folder::{self, StateFolder};
@@ -213,6 +213,7 @@ impl Parent {
 fn words_of(outcome: &Outcome, log: &str) -> Option<String> {
     match outcome {
         Outcome::Clean => None,
+        Outcome::Failed => Some(format!("the show cannot go on; its log is {log}")),
         Outcome::BadConfiguration => Some(format!("the bridge refused its configuration; its log is {log}")),
         Outcome::GraceExceeded => Some(format!(
             "the bridge did not finish in time and was stopped; what was received is kept, and its log is {log}"

@@ -1,40 +1,67 @@
 //! Where the verbs meet the parts of the program that they start. Nothing is decided here.
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use super::args::{BridgeArgs, CheckArgs, ChildArgs, DoctorArgs, Global, RehearseArgs, RunArgs};
+use super::args::{CheckArgs, ChildArgs, DoctorArgs, Global, RehearseArgs, RunArgs};
+use super::bridge::Handed;
+use super::check::{self, Checks, ImageUse};
+use super::doctor::{self, DoctorOptions, DoctorParts};
+use super::prepare::{self, Prepared};
+use super::runtime;
+use crate::clock::Clock;
+use crate::config::{Known, PresetDefaults, Secrets};
 
-/// What `run` needs of a configuration, whether it came from a file or from options.
-pub(super) struct Prepared {
-    /// The show's name.
-    pub(super) show: String,
-    /// What the bridge reads from its standard input: configuration and secrets.
-    pub(super) handover: Vec<u8>,
-    /// Variables of this process that the secrets came from.
-    pub(super) secret_variables: Vec<String>,
-    /// How long the closing slate stays.
-    pub(super) closing: Duration,
+/// Everything that is known of destinations.
+fn presets() -> Vec<PresetDefaults> {
+    Vec::new()
 }
 
-/// Reads the configuration and finds its secrets, asking for missing ones where `can_ask`.
-pub(super) fn prepare(_args: &RunArgs, _can_ask: bool) -> anyhow::Result<Prepared> {
-    anyhow::bail!("this build has no configuration reader")
+/// The id that a Space's link names.
+fn space_link(_link: &str) -> Result<String, String> {
+    Err("this build has no source for Spaces".to_owned())
 }
 
-/// The process that carries one show.
-pub(super) fn bridge(_args: &BridgeArgs) -> anyhow::Result<ExitCode> {
+/// Whether the picture stage can use an image.
+fn image(_path: &Path, _purpose: ImageUse) -> Result<(), String> {
+    Ok(())
+}
+
+/// Carries a show in this process.
+pub(super) async fn carry(_handed: Handed) -> anyhow::Result<ExitCode> {
     anyhow::bail!("this build has no bridge")
 }
 
+/// What `run` needs, asking for missing keys where somebody `can_answer`.
+pub(super) fn prepare(args: &RunArgs, can_answer: bool) -> anyhow::Result<Prepared> {
+    let presets = presets();
+    prepare::prepare(args, can_answer, Known { presets: &presets, space_link: &space_link }, &image)
+}
+
 /// `check`.
-pub(super) fn check(_args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("this build has no check")
+pub(super) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let presets = presets();
+    let known = Known { presets: &presets, space_link: &space_link };
+    let env_is_set = |name: &str| std::env::var_os(name).is_some();
+    check::run(&args.file, Checks { known, image: &image, env_is_set: &env_is_set }, &mut io::stdout())
 }
 
 /// `doctor`.
-pub(super) fn doctor(_args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("this build has no doctor")
+pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let presets = presets();
+    let known = Known { presets: &presets, space_link: &space_link };
+    let config = args.config.as_ref().map(|file| prepare::configuration_of(file, known)).transpose()?;
+    let options = DoctorOptions { link: args.link.clone(), save: args.save.clone() };
+    let parts = DoctorParts {
+        known,
+        config: config.as_ref(),
+        secrets: &Secrets::default(),
+        probe: None,
+        clock: Clock::system(),
+        home: std::env::var_os("HOME").map(Into::into),
+    };
+    runtime()?.block_on(doctor::run(&options, parts, &mut io::stdout()))
 }
 
 /// `rehearse`.

@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 use super::log_file;
-use super::policy::Exit;
+use super::policy::{EXIT_FAILED, Exit};
 
 /// Variables that a bridge gets from its parent's environment.
 const PASSED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "RUST_LOG"];
@@ -85,6 +85,7 @@ pub(super) fn exit_of(status: ExitStatus) -> Exit {
         (Some(0), _) => Exit::Clean,
         (Some(64), _) => Exit::BadConfiguration,
         (Some(2), _) => Exit::GraceExceeded,
+        (Some(code), _) if code == i32::from(EXIT_FAILED) => Exit::Failed,
         (Some(code), _) => Exit::Crashed(format!("exit code {code}")),
         (None, Some(signal)) => Exit::Crashed(format!("signal {signal}")),
         (None, None) => Exit::Crashed("no exit code".to_owned()),

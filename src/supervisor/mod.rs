@@ -22,7 +22,7 @@ use crate::clock::Clock;
 
 pub use child::Launch;
 use policy::{Action, Event, Exit, Policy, Wish};
-pub use policy::{GRACE, Outcome};
+pub use policy::{EXIT_FAILED, GRACE, Outcome};
 
 /// How often the log's size is looked at.
 const LOG_LOOK: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ pub enum Notice {
         /// Its id.
         pid: u32,
     },
-    /// A process died.
+    /// A process ended otherwise than as asked.
     Died {
         /// How, in words.
         how: String,
@@ -145,6 +145,7 @@ impl Supervisor {
         let died = match &event {
             Event::Exited(Exit::Crashed(how)) => Some(how.clone()),
             Event::Exited(Exit::BadConfiguration) => Some("bad configuration".to_owned()),
+            Event::Exited(Exit::Failed) => Some("the show cannot go on".to_owned()),
             _ => None,
         };
         let action = self.policy.on(event, self.clock.now());

@@ -15,6 +15,10 @@ const CRASHES_MAX: usize = 5;
 /// See [`CRASHES_MAX`].
 const CRASH_WINDOW: Duration = Duration::from_secs(60);
 
+/// Exit code by which a bridge tells its supervisor that the show failed for good: a restart cannot help, for the
+/// space is private, say, or a plugin is missing. The supervisor's own exit code is then 1.
+pub const EXIT_FAILED: u8 = 3;
+
 /// How a bridge process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
@@ -24,6 +28,8 @@ pub enum Exit {
     BadConfiguration,
     /// Code 2: it could not finish in time and said so.
     GraceExceeded,
+    /// Code [`EXIT_FAILED`]: the show cannot go on.
+    Failed,
     /// Anything else, in words: another code, or a signal.
     Crashed(String),
 }
@@ -70,6 +76,8 @@ pub enum Outcome {
     Clean,
     /// The configuration is at fault.
     BadConfiguration,
+    /// The show cannot go on; its log says why.
+    Failed,
     /// The bridge did not finish in time and was stopped.
     GraceExceeded,
     /// The bridge crashed again and again, and is left alone.
@@ -85,7 +93,7 @@ impl Outcome {
             Self::Clean => 0,
             Self::BadConfiguration => 64,
             Self::GraceExceeded => 2,
-            Self::CrashLoop(_) | Self::Crashed(_) => 1,
+            Self::Failed | Self::CrashLoop(_) | Self::Crashed(_) => 1,
         }
     }
 }
@@ -168,6 +176,7 @@ impl Policy {
             (_, Exit::Clean) => Outcome::Clean,
             (_, Exit::BadConfiguration) => Outcome::BadConfiguration,
             (_, Exit::GraceExceeded) => Outcome::GraceExceeded,
+            (_, Exit::Failed) => Outcome::Failed,
             // SIGTERM suspends; a bridge that it ended in another way had not got so far as to listen to it.
             (State::Terminating { .. }, Exit::Crashed(how))
             | (State::Asked { wish: Wish::Suspend, .. }, Exit::Crashed(how)) => Outcome::Crashed(how),
@@ -234,6 +243,7 @@ mod tests {
             (Exit::Clean, Outcome::Clean, 0),
             (Exit::BadConfiguration, Outcome::BadConfiguration, 64),
             (Exit::GraceExceeded, Outcome::GraceExceeded, 2),
+            (Exit::Failed, Outcome::Failed, 1),
         ] {
             assert_eq!(outcome.exit_code(), code);
             assert_eq!(last(&[(0, Event::Exited(exit))]), Action::Finish(outcome));

@@ -1,0 +1,77 @@
+//! `spacebridge bridge`: the process that carries one show, as its supervisor starts it. It reads the configuration and
+//! the secrets from its standard input, listens to signals, and turns the show's end into an exit code.
+
+use std::future::Future;
+use std::io::Read;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::args::BridgeArgs;
+use super::{runtime, wiring};
+use crate::bridge::state_folder::StateFolder;
+use crate::clock::Clock;
+use crate::config::{Secrets, ShowConfig};
+
+/// Most that is read of a handover; the reader of its content has its own bound below this.
+const HANDOVER_MAX: u64 = 8 << 20;
+
+/// Exit code when a second signal leaves before the show was brought to an end.
+const GRACE_EXCEEDED: u8 = 2;
+
+/// What the composition root needs.
+#[expect(dead_code, reason = "the composition root takes it apart")]
+pub(super) struct Handed {
+    /// The show.
+    pub(super) config: ShowConfig,
+    /// Its secrets.
+    pub(super) secrets: Secrets,
+    /// Where its socket, its lock and its record are.
+    pub(super) folder: StateFolder,
+    /// Time.
+    pub(super) clock: Clock,
+    /// Cancelled when a signal asks for a suspension.
+    pub(super) suspend: CancellationToken,
+}
+
+/// Carries the show that is handed over.
+pub(super) fn run(args: &BridgeArgs) -> anyhow::Result<ExitCode> {
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(HANDOVER_MAX).read_to_end(&mut bytes).context("cannot read the handover")?;
+    let (config, secrets) = Secrets::from_handover(&bytes)?;
+    // Its secrets live on in one place less.
+    drop(bytes);
+    let folder = StateFolder::open(&args.show)?;
+    let suspend = CancellationToken::new();
+    runtime()?.block_on(async {
+        let terminate = signal(SignalKind::terminate()).context("cannot listen to signals")?;
+        let hangup = signal(SignalKind::hangup()).context("cannot listen to signals")?;
+        let handed = Handed { config, secrets, folder, clock: Clock::system(), suspend: suspend.clone() };
+        until_second_signal(wiring::carry(handed), suspend, terminate, hangup).await
+    })
+}
+
+/// The first signal suspends the show, the second leaves at once.
+async fn until_second_signal(
+    show: impl Future<Output = anyhow::Result<ExitCode>>,
+    suspend: CancellationToken,
+    mut terminate: Signal,
+    mut hangup: Signal,
+) -> anyhow::Result<ExitCode> {
+    tokio::pin!(show);
+    loop {
+        tokio::select! {
+            ended = &mut show => return ended,
+            Some(()) = terminate.recv() => {}
+            Some(()) = hangup.recv() => {}
+        }
+        if suspend.is_cancelled() {
+            tracing::warn!("A second signal leaves before the show was suspended.");
+            return Ok(GRACE_EXCEEDED.into());
+        }
+        tracing::info!("A signal suspends the show.");
+        suspend.cancel();
+    }
+}
