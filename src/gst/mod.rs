@@ -10,6 +10,8 @@ mod template;
 pub mod aac_encode;
 pub mod decode;
 pub mod elements;
+pub mod rtmp;
+pub mod tls;
 pub mod uri;
 
 pub use pipeline::{BusEvent, Fault, FaultKind, Pipeline};

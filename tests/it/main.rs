@@ -1,5 +1,6 @@
-//! Integration tests: one binary, one module for each part.
+//! Tests with real parts: servers, sockets, files. One binary, so that media tests can take turns.
 
 mod config;
+mod output;
 mod protocol;
-mod supervisor;
+mod support;

@@ -1,0 +1,171 @@
+//! What can go wrong with a destination, in classes, and what an operator is told about each.
+
+use crate::gst::GstError;
+use crate::gst::rtmp::{AddressError, RtmpFault};
+
+/// A class of faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FaultClass {
+    /// The server's name has no address.
+    Unresolved,
+    /// Nothing listens at the server's port.
+    Refused,
+    /// The server does not answer.
+    Unreachable,
+    /// The server said no to the stream, or hung up before it took any media.
+    Rejected,
+    /// The certificate is not trusted.
+    Certificate,
+    /// The server does not speak TLS there.
+    Handshake,
+    /// There is no TLS on this machine.
+    TlsMissing,
+    /// The server takes no more data.
+    Stalled,
+    /// The server closed a connection that worked.
+    Closed,
+    /// This machine or the configuration cannot do it.
+    Local,
+    /// Anything else.
+    Other,
+}
+
+/// One fault as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OutputFault {
+    /// Its class.
+    pub(super) class: FaultClass,
+    /// The library's own words, redacted; empty where there are none.
+    pub(super) detail: String,
+}
+
+impl FaultClass {
+    /// The class of what a connection reported. `live` is whether media had left before.
+    pub(super) fn of(fault: RtmpFault, live: bool) -> Self {
+        match fault {
+            RtmpFault::Unresolved => Self::Unresolved,
+            RtmpFault::Refused => Self::Refused,
+            RtmpFault::Unreachable if live => Self::Stalled,
+            RtmpFault::Unreachable => Self::Unreachable,
+            RtmpFault::Rejected => Self::Rejected,
+            RtmpFault::Certificate => Self::Certificate,
+            RtmpFault::Handshake => Self::Handshake,
+            RtmpFault::TlsMissing => Self::TlsMissing,
+            RtmpFault::Closed if live => Self::Closed,
+            // Many servers say no by hanging up: nginx-rtmp does, asked whether a key may publish.
+            RtmpFault::Closed => Self::Rejected,
+            RtmpFault::Other => Self::Other,
+        }
+    }
+
+    /// Whether only the operator can help, so that attempts may be rare.
+    pub(super) fn needs_operator(self) -> bool {
+        matches!(self, Self::Rejected | Self::Certificate | Self::Handshake | Self::TlsMissing | Self::Local)
+    }
+
+    /// A stable name for programs.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Unresolved => "output.unresolved",
+            Self::Refused => "output.refused",
+            Self::Unreachable => "output.unreachable",
+            Self::Rejected => "output.rejected",
+            Self::Certificate => "output.certificate",
+            Self::Handshake => "output.handshake",
+            Self::TlsMissing => "output.tls_missing",
+            Self::Stalled => "output.stalled",
+            Self::Closed => "output.closed",
+            Self::Local => "output.local",
+            Self::Other => "output.failed",
+        }
+    }
+
+    fn words(self, server: &str) -> String {
+        match self {
+            Self::Unresolved => format!("The name of {server} has no address."),
+            Self::Refused => format!("Nothing listens at {server}."),
+            Self::Unreachable => format!("{server} does not answer."),
+            Self::Rejected => format!("{server} refused the stream: rejected key or wrong application."),
+            Self::Certificate => format!("The certificate of {server} is not trusted."),
+            Self::Handshake => format!("{server} does not speak TLS on this port."),
+            Self::TlsMissing => "This machine has no TLS for RTMPS.".to_owned(),
+            Self::Stalled => format!("{server} takes no more data."),
+            Self::Closed => format!("{server} closed the connection."),
+            Self::Local => "This output cannot be started.".to_owned(),
+            Self::Other => format!("The connection to {server} failed."),
+        }
+    }
+
+    /// What the operator can do about output `name`.
+    pub(super) fn remedy(self, name: &str) -> Option<String> {
+        match self {
+            Self::Unresolved => Some(format!("Check the address of output {name}, and this machine's DNS.")),
+            Self::Refused | Self::Unreachable => {
+                Some(format!("Check the address of output {name}, and that a firewall lets it out; it is tried again."))
+            }
+            Self::Rejected => {
+                Some(format!("Check the key of output {name} at the platform's page, and that nobody else uses it."))
+            }
+            Self::Certificate => Some(format!(
+                "Check the host name of output {name} and this machine's date; an authority of your own goes into \
+                 SPACEBRIDGE_CA_FILE."
+            )),
+            Self::Handshake => Some(format!("Check scheme and port of output {name}: rtmps is mostly port 443.")),
+            Self::TlsMissing => Some("Install the Debian package glib-networking.".to_owned()),
+            Self::Stalled => Some("Check the upload of this machine: it may be too slow for all outputs.".to_owned()),
+            Self::Local => Some(format!("Run `spacebridge doctor`, and check output {name}.")),
+            Self::Closed | Self::Other => None,
+        }
+    }
+}
+
+impl OutputFault {
+    /// A fault without words of a library.
+    pub(super) fn plain(class: FaultClass) -> Self {
+        Self { class, detail: String::new() }
+    }
+
+    /// One sentence: what happened.
+    pub(super) fn message(&self, server: &str) -> String {
+        let words = self.class.words(server);
+        if self.detail.is_empty() { words } else { format!("{words} ({})", self.detail) }
+    }
+}
+
+impl From<GstError> for OutputFault {
+    fn from(error: GstError) -> Self {
+        let class = if error.is_permanent() { FaultClass::Local } else { FaultClass::Other };
+        Self { class, detail: error.to_string() }
+    }
+}
+
+impl From<AddressError> for OutputFault {
+    fn from(error: AddressError) -> Self {
+        Self { class: FaultClass::Local, detail: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_hangs_up_before_any_media_has_rejected_the_key() {
+        assert_eq!(FaultClass::of(RtmpFault::Closed, false), FaultClass::Rejected);
+        assert_eq!(FaultClass::of(RtmpFault::Closed, true), FaultClass::Closed);
+    }
+
+    #[test]
+    fn a_fault_that_needs_the_operator_says_what_to_do() {
+        let classes = [
+            FaultClass::Rejected,
+            FaultClass::Certificate,
+            FaultClass::Handshake,
+            FaultClass::TlsMissing,
+            FaultClass::Local,
+        ];
+        for class in classes {
+            assert!(class.needs_operator() && class.remedy("youtube").is_some(), "{class:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Tools as child processes that end with their owner, by their own process ids.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Tools that tests use, with their Debian packages.
+const PACKAGES: &[(&str, &str)] = &[
+    ("nginx", "nginx"),
+    ("ffmpeg", "ffmpeg"),
+    ("ffprobe", "ffmpeg"),
+    ("stunnel4", "stunnel4"),
+    ("openssl", "openssl"),
+];
+
+/// Where the tool is; fails with the package that has it.
+pub(crate) fn find(tool: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    let found = folders.map(|folder: PathBuf| folder.join(tool)).find(|path| path.is_file());
+    let package = PACKAGES.iter().find(|(name, _)| *name == tool).map_or("?", |(_, package)| package);
+    found.unwrap_or_else(|| panic!("this test needs {tool}: install the Debian package {package}"))
+}
+
+/// Runs a tool to its end.
+pub(crate) fn run(tool: &str, arguments: &[&str]) -> Output {
+    let output = Command::new(find(tool)).args(arguments).stdin(Stdio::null()).output().expect("a process");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{tool} {arguments:?} failed: {error}");
+    output
+}
+
+/// A running tool. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts a tool in `folder`; what it says goes to `NAME.log` there.
+    pub(crate) fn start(tool: &str, arguments: &[&str], folder: &Path) -> Self {
+        let log = std::fs::File::create(folder.join(format!("{tool}.log"))).expect("a log file");
+        let child = Command::new(find(tool))
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log file"))
+            .stderr(log)
+            .spawn()
+            .expect("a process");
+        Self { child }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
+        kill_process(pid, signal).expect("a signal");
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a state").is_none()
+    }
+
+    /// Ends it without mercy.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
