@@ -13,6 +13,7 @@ pub mod elements;
 pub mod rtmp;
 pub mod tls;
 pub mod uri;
+pub mod picture_encode;
 
 pub use pipeline::{BusEvent, Fault, FaultKind, Pipeline};
 pub use template::{Hole, Template};

@@ -1,0 +1,227 @@
+use super::*;
+
+const HD: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 30 };
+
+fn content(title: &str, line: &str, live: bool) -> SlateContent {
+    SlateContent {
+        title: title.into(),
+        host: "Ada Lovelace @ada".into(),
+        line: line.into(),
+        live,
+        clock: Some("20:00 UTC".into()),
+    }
+}
+
+fn config(format: VideoFormat) -> SlateConfig {
+    SlateConfig { format, ..SlateConfig::default() }
+}
+
+fn write_png(folder: &Path, name: &str, width: u32, height: u32) -> PathBuf {
+    let path = folder.join(name);
+    let image = image::RgbImage::from_fn(width, height, |x, y| {
+        image::Rgb([(x * 255 / width) as u8, (y * 255 / height) as u8, 140])
+    });
+    image.save(&path).expect("a written image");
+    path
+}
+
+fn pixel(frame: &[u8], format: VideoFormat, x: u32, y: u32) -> [u8; 4] {
+    let at = ((y * format.width + x) * 4) as usize;
+    [frame[at], frame[at + 1], frame[at + 2], frame[at + 3]]
+}
+
+#[test]
+fn the_slate_moves_and_its_loop_closes() {
+    let slate = Slate::load(&config(HD)).expect("a slate");
+    let frames = slate.frames(&content("Friday night", "Live", true));
+    assert_eq!(frames.count(), 60);
+    assert_eq!(frames.frame(0), frames.frame(60));
+    assert_ne!(frames.rgba(0), frames.rgba(30));
+    assert!(frames.rgba(7).chunks_exact(4).all(|pixel| pixel[3] == 255), "a frame is not opaque");
+}
+
+#[test]
+fn the_encoder_gets_the_picture_that_people_see() {
+    let slate = Slate::load(&config(HD)).expect("a slate");
+    let frames = slate.frames(&content("Friday night", "Live", true));
+    for index in [0, 17, 44] {
+        let size = resvg::tiny_skia::IntSize::from_wh(1280, 720).expect("a size");
+        let seen = Pixmap::from_vec(frames.rgba(index), size).expect("a whole frame");
+        let (wanted, got) = (yuv::frame(&seen), frames.frame(index));
+        let differ = wanted.iter().zip(&got).filter(|(a, b)| a.abs_diff(**b) > 2).count();
+        assert_eq!(differ, 0, "frame {index}");
+    }
+}
+
+#[test]
+fn the_rehearsal_flash_is_frame_0_and_no_other() {
+    let slate = Slate::load(&SlateConfig { flash: true, ..config(HD) }).expect("a slate");
+    let frames = slate.frames(&content("Friday night", "Live", true));
+    let mean = |index| frames.rgba(index).iter().map(|byte| u64::from(*byte)).sum::<u64>() / (1280 * 720 * 4);
+    assert_eq!(mean(0), 255);
+    assert!((1..60).step_by(7).all(|index| mean(index) < 120));
+}
+
+#[test]
+fn a_missing_broken_or_huge_image_is_an_error_that_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broken = folder.path().join("broken.png");
+    std::fs::write(&broken, b"\x89PNG\r\n\x1a\nnothing").expect("a file");
+    let text = folder.path().join("notes.txt");
+    std::fs::write(&text, "hello").expect("a file");
+    let long = folder.path().join("long.png");
+    std::fs::File::create(&long).and_then(|file| file.set_len(21 << 20)).expect("a file");
+    let missing = folder.path().join("missing.png");
+    // 60 000 x 60 000 pixels in the header of a tiny file.
+    let bomb = folder.path().join("bomb.png");
+    let mut bytes = std::fs::read(write_png(folder.path(), "small.png", 4, 4)).expect("a file");
+    bytes[16..24].copy_from_slice(&[0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60]);
+    let crc = crc32(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&crc.to_be_bytes());
+    std::fs::write(&bomb, bytes).expect("a file");
+    for (path, words) in [
+        (&missing, "cannot be read"),
+        (&broken, "not a usable image"),
+        (&text, "not a usable image"),
+        (&long, "20 MB"),
+        (&bomb, "40 million pixels"),
+    ] {
+        for config in [
+            SlateConfig { image: Some(path.clone()), ..config(HD) },
+            SlateConfig { artwork: Some(path.clone()), ..config(HD) },
+        ] {
+            let error = Slate::load(&config).expect_err("an error").to_string();
+            assert!(error.contains(words) && error.contains(path.to_str().expect("a path")), "{error}");
+            let (slate, error) = Slate::load_or_default(&config);
+            assert!(error.is_some() && slate.frames(&content("t", "Live", true)).count() == 60);
+        }
+    }
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 })
+    })
+}
+
+#[test]
+fn a_template_shows_no_file_but_the_artwork() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = write_png(folder.path(), "secret.png", 64, 64);
+    let data = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+    for href in
+        [secret.to_str().expect("a path"), &format!("file://{}", secret.display()), "http://x/a.png", data, "artwork"]
+    {
+        let path = folder.path().join("template.svg");
+        let svg = format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' width='64' height='64'><rect width='64' height='64' fill='#102030'/>\
+             <image href='{href}' width='64' height='64'/></svg>"
+        );
+        std::fs::write(&path, svg).expect("a file");
+        let format = VideoFormat { width: 64, height: 64, fps: 30 };
+        let settings = SlateConfig { template: Some(path), artwork: Some(secret.clone()), ..config(format) };
+        let frame = Slate::load(&settings).expect("a slate").frames(&SlateContent::default()).rgba(0);
+        let shown = pixel(&frame, format, 32, 32) != [0x10, 0x20, 0x30, 255];
+        assert_eq!(shown, href == "artwork", "{href}");
+    }
+}
+
+#[test]
+fn a_template_that_is_no_svg_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("template.svg");
+    for text in [
+        "<html></html>",
+        "<svg",
+        "\u{1}",
+        "<!DOCTYPE svg [<!ENTITY a 'b'>]><svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>",
+    ] {
+        std::fs::write(&path, text).expect("a file");
+        let settings = SlateConfig { template: Some(path.clone()), ..config(HD) };
+        let error = Slate::load(&settings).expect_err("an error").to_string();
+        assert!(error.contains("template.svg is not a usable SVG template"), "{error}");
+    }
+}
+
+#[test]
+fn a_still_image_still_moves() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let image = write_png(folder.path(), "square.png", 300, 300);
+    let slate = Slate::load(&SlateConfig { image: Some(image), ..config(HD) }).expect("a slate");
+    let frames = slate.frames(&content("t", "Live", true));
+    let (first, other) = (frames.rgba(0), frames.rgba(30));
+    let changed = first.iter().zip(&other).filter(|(a, b)| a != b).count();
+    assert!((50..20_000).contains(&changed), "{changed} bytes change");
+    assert_eq!(pixel(&first, HD, 640, 360)[2], 140);
+}
+
+#[test]
+#[ignore = "for eyes to judge: writes every look of the default slate into target/slate-preview"]
+fn previews() {
+    let folder = PathBuf::from("target/slate-preview");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let artwork = write_png(&folder, "artwork.png", 900, 900);
+    let wide = write_png(&folder, "wide.png", 1600, 900);
+    let full = VideoFormat { width: 1920, height: 1080, fps: 30 };
+    let title = "The Friday Night Space: what the new telescope saw";
+    let hostile = "</text><script>alert(1)</script> \u{202e}🚀🔥 שלום עולם مرحبا 世界の皆さん AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA and so on, and \
+                   so on, for ever and ever, and then some more of it, e\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}";
+    let cases = [
+        ("waiting", HD, Some(&artwork), content(title, "Starts at 20:00 UTC", false)),
+        ("live", HD, Some(&artwork), content("Open Questions", "Live", true)),
+        ("live-1080", full, None, content(title, "Live", true)),
+        ("gap", HD, None, content("Open Questions", "The space has dropped out, back in a moment", false)),
+        ("ended", HD, Some(&wide), content("A conversation about everything", "Ended, thank you", false)),
+        ("hostile", HD, None, content(hostile, hostile, true)),
+        ("bare", full, None, SlateContent { line: "Connecting to the space".into(), ..SlateContent::default() }),
+        ("rtl", HD, None, content("مساء الجمعة: حديث طويل عن كل شيء", "Live", true)),
+    ];
+    for (name, format, artwork, content) in cases {
+        let settings = SlateConfig { artwork: artwork.cloned(), ..config(format) };
+        save(&folder.join(format!("{name}.png")), format, &Slate::load(&settings).expect("a slate").frames(&content));
+    }
+    let settings = SlateConfig { image: Some(artwork), ..config(HD) };
+    save(
+        &folder.join("image.png"),
+        HD,
+        &Slate::load(&settings).expect("a slate").frames(&content(title, "Live", true)),
+    );
+}
+
+fn save(path: &Path, format: VideoFormat, frames: &SlateFrames) {
+    let image = image::RgbaImage::from_raw(format.width, format.height, frames.rgba(4)).expect("a whole frame");
+    image.save(path).expect("a written image");
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a measurement is read by people")]
+#[ignore = "measures: run it alone, with --release --nocapture, once per SLATE_LINES=720 or 1080"]
+fn cost_of_a_picture() {
+    let lines: u32 = std::env::var("SLATE_LINES").ok().and_then(|lines| lines.parse().ok()).unwrap_or(720);
+    let format = VideoFormat { width: lines * 16 / 9, height: lines, fps: 30 };
+    let slate = Slate::load(&config(format)).expect("a slate");
+    let cpu = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    };
+    for round in 0..5 {
+        let before = cpu();
+        let frames = slate.frames(&content(&format!("Round {round} of a calm conversation"), "Live", true));
+        let rendered = cpu();
+        for index in 0..60 {
+            drop(frames.frame(index));
+        }
+        let drawn = cpu();
+        let encoded =
+            crate::gst::picture_encode::encode_loop(format, 3000, |index| frames.frame(index)).expect("a loop");
+        let bytes: usize = encoded.frames.iter().map(bytes::Bytes::len).sum();
+        let status = std::fs::read_to_string("/proc/self/status").expect("a status");
+        let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
+        eprintln!(
+            "{lines}: base {:.3} s, 60 frames {:.3} s, encode with frames {:.3} s, {bytes} bytes, {peak}",
+            rendered - before,
+            drawn - rendered,
+            cpu() - drawn
+        );
+    }
+}
