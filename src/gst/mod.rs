@@ -12,6 +12,7 @@ pub mod decode;
 pub mod elements;
 pub mod rtmp;
 pub mod tls;
+pub mod remux;
 pub mod uri;
 pub mod picture_encode;
 

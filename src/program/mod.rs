@@ -46,7 +46,6 @@ struct Shared {
     /// The next program sample to be handed on.
     position: AtomicU64,
     stop: AtomicBool,
-    late: AtomicU64,
     holding: AtomicBool,
 }
 
@@ -70,7 +69,6 @@ impl Program {
             ring: Mutex::new(ring::Ring::new(capacity, first.samples())),
             position: AtomicU64::new(first.samples()),
             stop: AtomicBool::new(false),
-            late: AtomicU64::new(0),
             holding: AtomicBool::new(true),
         });
         let (level_sender, level) = watch::channel(Level::default());
@@ -87,9 +85,7 @@ impl Program {
 
     /// Places samples of a source at program sample `at`.
     pub fn write(&self, at: i64, samples: &[StereoSample]) -> Written {
-        let written = self.ring(|ring| ring.write(at, samples));
-        self.shared.late.fetch_add(written.late, Ordering::Relaxed);
-        written
+        self.ring(|ring| ring.write(at, samples))
     }
 
     /// Forgets what sources wrote from now on, but for the next 50 ms, so that other samples can go there.
@@ -100,11 +96,6 @@ impl Program {
     /// Samples of sources that lie ahead of the air.
     pub fn ahead(&self) -> u64 {
         self.ring(|ring| ring.ahead())
-    }
-
-    /// Samples that came too late for the air.
-    pub fn late(&self) -> u64 {
-        self.shared.late.load(Ordering::Relaxed)
     }
 
     /// Whether hold audio is on the air.

@@ -13,6 +13,9 @@ use crate::media::SAMPLE_RATE;
 /// What a source must still have to fetch and decode a piece when its edge is seen, before the piece is due: 0.7 s.
 const FETCH_MARGIN: i64 = SAMPLE_RATE as i64 * 7 / 10;
 
+/// The same for a piece that is decoded already: 50 ms, for the machine's own hiccups.
+const IN_HAND_MARGIN: i64 = SAMPLE_RATE as i64 / 20;
+
 /// How much deeper than intended the program may run before it jumps back to its delay: 1.5 s.
 const DEPTH_TOLERANCE: i64 = SAMPLE_RATE as i64 * 3 / 2;
 
@@ -23,6 +26,8 @@ pub struct Edge {
     pub end: i64,
     /// Length of the newest piece, in 48 kHz samples.
     pub piece: u64,
+    /// Whether the piece is decoded already, or still has to be fetched.
+    pub in_hand: bool,
 }
 
 /// What an edge did to the anchor.
@@ -80,7 +85,7 @@ impl Placement {
             self.anchor = Some(wanted);
             return Move::Earlier((anchor - wanted) as u64);
         }
-        let needed = piece + FETCH_MARGIN;
+        let needed = piece + if edge.in_hand { IN_HAND_MARGIN } else { FETCH_MARGIN };
         let target = if lead < 0 { self.delay } else { needed.min(self.delay + piece) };
         if lead < target && (lead < 0 || lead < needed) {
             self.anchor = Some(anchor + target - lead);
@@ -97,7 +102,7 @@ mod tests {
     const S: i64 = 48_000;
 
     fn edge(end_seconds: f64, piece_seconds: f64) -> Edge {
-        Edge { end: (end_seconds * S as f64) as i64, piece: (piece_seconds * S as f64) as u64 }
+        Edge { end: (end_seconds * S as f64) as i64, piece: (piece_seconds * S as f64) as u64, in_hand: false }
     }
 
     #[test]
@@ -144,11 +149,12 @@ mod tests {
 
     #[test]
     fn a_continuous_source_is_as_deep_as_its_delay() {
-        let mut placement = Placement::new(48_000);
-        placement.on_edge(edge(0.0, 0.02), 0);
+        let mut placement = Placement::new(72_000);
+        let edge = |at: f64| Edge { in_hand: true, ..edge(at, 1.0) };
+        placement.on_edge(edge(0.0), 0);
         for n in 1..200 {
-            let at = f64::from(n) * 0.02;
-            assert_eq!(placement.on_edge(edge(at, 0.02), (at * S as f64) as u64), Move::None);
+            let at = f64::from(n);
+            assert_eq!(placement.on_edge(edge(at), ((at + 0.3) * S as f64) as u64), Move::None);
         }
     }
 }

@@ -1,1 +1,267 @@
-//! Not yet built.
+//! The recording: what was received, bit for bit, and a journal of what was not.
+//!
+//! One [`Recording`] per show is the sole owner of its archive's folder. It keeps what a source hands over before any
+//! decode, in the unit that the source has, and never waits for the show nor lets the show wait for the disk: its own
+//! thread writes. The format is described in `docs/recordings.md`. It decodes nothing and knows no source.
+
+mod adts;
+mod capture;
+mod error;
+mod facts;
+mod finish;
+mod folder;
+mod gaps;
+mod journal;
+mod line;
+mod lock;
+mod reader;
+mod store;
+mod track;
+mod writer;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+
+pub use error::RecordingError;
+pub use facts::{EpisodeFact, Fact, GapFact, MissingFact, NewSegment, SegmentFact, SessionFact, ShowFact};
+pub use finish::{EpisodeMeta, Finished};
+pub use line::{Entry, FORMAT_VERSION, LineError, decode};
+pub use reader::{Archive, CaptureArchive, Damage, ResumeState, Scan, SessionArchive, scan};
+pub use writer::Limits;
+
+use crate::alert::Events;
+use crate::clock::Clock;
+use crate::config::RecordingConfig;
+use crate::status::RecordingStatus;
+use store::{Model, Store};
+use writer::{Command, Queue, Writer, status_of};
+
+/// How long finishing waits for the writer to be through with what was handed over before.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long closing lets the writer try.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a recording is given of the program around it.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Time.
+    pub clock: Clock,
+    /// Where to report.
+    pub events: Events,
+    /// How much to hold in memory while the disk refuses.
+    pub limits: Limits,
+}
+
+/// How a recording is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// The show may be resumed.
+    Suspended,
+    /// The show is over.
+    Ended,
+}
+
+/// A show's archive, open for writing. Calls only hand over and never wait, unless they say so.
+#[derive(Debug)]
+pub struct Recording {
+    folder: PathBuf,
+    commands: mpsc::Sender<Command>,
+    queue: Arc<Queue>,
+    status: watch::Receiver<RecordingStatus>,
+    model: Model,
+    surroundings: Surroundings,
+    min_free: u64,
+}
+
+impl Recording {
+    /// Makes a new archive `<folder>/<show>-<UTC time>/` and its journal. Writes to the disk: milliseconds.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, with what to do; the caller may go on without a recording.
+    pub fn create(config: &RecordingConfig, show: ShowFact, with: Surroundings) -> Result<Self, RecordingError> {
+        let show = ShowFact { program: store::program(), ..show };
+        let store = Store::create(&config.folder, config.min_free_bytes, show, with.clock.clone())?;
+        Self::start(store, config.min_free_bytes, with)
+    }
+
+    /// Goes on with the archive in `folder`, as after a crash or a suspension. Writes to the disk.
+    ///
+    /// # Errors
+    /// When it is no archive, another process writes it, it is of a later version, or it cannot be written.
+    pub fn resume(folder: &Path, config: &RecordingConfig, with: Surroundings) -> Result<Self, RecordingError> {
+        let store = Store::resume(folder, config.min_free_bytes, with.clock.clone())?;
+        Self::start(store, config.min_free_bytes, with)
+    }
+
+    fn start(store: Store, min_free: u64, with: Surroundings) -> Result<Self, RecordingError> {
+        let (folder, model) = (store.path(), store.model().clone());
+        let (commands, receiver) = mpsc::channel();
+        let (status_sender, status) = watch::channel(status_of(&store));
+        let queue = Arc::new(Queue::default());
+        let writer = Writer {
+            store,
+            commands: receiver,
+            backlog: VecDeque::new(),
+            queue: queue.clone(),
+            status: status_sender,
+            events: with.events.clone(),
+            clock: with.clock.clone(),
+            limits: with.limits,
+            retry_at: None,
+        };
+        let thread = std::thread::Builder::new().name("recording".to_owned());
+        thread.spawn(move || writer.run()).map_err(RecordingError::io("the recording's thread could not start"))?;
+        Ok(Self { folder, commands, queue, status, model, surroundings: with, min_free })
+    }
+
+    /// The archive's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The recording's part of the show's status, as it changes.
+    pub fn status(&self) -> watch::Receiver<RecordingStatus> {
+        self.status.clone()
+    }
+
+    /// What is known of a session. Only news are written.
+    pub fn session(&self, info: SessionFact) {
+        self.send(Command::Session(info));
+    }
+
+    /// Keeps a segment. If it can neither be written nor held it is listed as missing.
+    pub fn segment(&self, segment: NewSegment) {
+        let command = Command::Segment(Box::new(segment));
+        let Err(Command::Segment(segment)) = self.send_if_room(command) else { return };
+        self.send(Command::Fact(Fact::Missing(MissingFact {
+            session: segment.session,
+            first_sequence: segment.sequence,
+            last_sequence: segment.sequence,
+            names: vec![segment.name],
+            media_time: segment.media_time,
+            duration: segment.duration,
+            cause: self.queue.cause().to_owned(),
+        })));
+    }
+
+    /// Lists media that could not be had.
+    pub fn missing(&self, missing: MissingFact) {
+        self.send(Command::Fact(Fact::Missing(missing)));
+    }
+
+    /// Lists an interval without audio of a source that has no segments.
+    pub fn gap(&self, gap: GapFact) {
+        self.send(Command::Fact(Fact::Gap(gap)));
+    }
+
+    /// Appends to the session's captured Matroska stream; a new header begins a new file.
+    pub fn capture(&self, session: &str, bytes: Bytes) {
+        let command = Command::Capture { session: session.to_owned(), bytes };
+        if let Err(Command::Capture { session, bytes }) = self.send_if_room(command) {
+            let (bytes, cause) = (bytes.len() as u64, self.queue.cause().to_owned());
+            self.send(Command::Fact(Fact::CaptureLost { session, bytes, cause }));
+        }
+    }
+
+    /// The session's captured stream is over, as when its connection is lost.
+    pub fn end_capture(&self, session: &str) {
+        self.send(Command::EndCapture { session: session.to_owned() });
+    }
+
+    /// The show entered a state.
+    pub fn state(&self, state: &str, words: &str) {
+        self.send(Command::Fact(Fact::State { state: state.to_owned(), words: words.to_owned() }));
+    }
+
+    /// Something that a person may want to know later.
+    pub fn note(&self, text: impl Into<String>) {
+        self.send(Command::Fact(Fact::Note { text: text.into() }));
+    }
+
+    /// Where the source of a session goes on, as far as it is written.
+    pub fn resume_point(&self, session: &str) -> Option<ResumeState> {
+        store::lock(&self.model).resume_point(session)
+    }
+
+    /// The session that was found last, newest word.
+    pub fn last_session(&self) -> Option<SessionFact> {
+        store::lock(&self.model).sessions.last().map(|session| session.info.clone())
+    }
+
+    /// The archive as its journal tells it now.
+    pub fn archive(&self) -> Archive {
+        store::lock(&self.model).clone()
+    }
+
+    /// Makes the files for posting of every session, waits for them and lists them in the journal. What is recorded
+    /// meanwhile is kept as ever.
+    ///
+    /// # Errors
+    /// When a file could not be made; the recording itself is untouched, and it may be called again.
+    pub async fn finish(&self, meta: EpisodeMeta) -> Result<Finished, RecordingError> {
+        let (done, flushed) = oneshot::channel();
+        self.send(Command::Flush(Some(done)));
+        if tokio::time::timeout(FLUSH_PATIENCE, flushed).await.is_err() {
+            tracing::warn!("The recording is not written to its end while it is being finished.");
+        }
+        let (archive, min_free) = (self.archive(), self.min_free);
+        let work = tokio::task::spawn_blocking(move || finish::finish(&archive, &meta, min_free));
+        let finished = work.await.map_err(|_| RecordingError::Closed)??;
+        for note in &finished.notes {
+            self.note(note.clone());
+        }
+        for file in &finished.files {
+            self.send(Command::Fact(Fact::Episode(file.clone())));
+        }
+        Ok(finished)
+    }
+
+    /// Writes what is left and a last line, and gives the archive free. Waits at most 10 s.
+    ///
+    /// # Errors
+    /// [`RecordingError::Closed`] if something could not be written (events say what) or it was closed before.
+    pub async fn close(&self, closing: Closing) -> Result<(), RecordingError> {
+        let (done, closed) = oneshot::channel();
+        let fact = match closing {
+            Closing::Suspended => Fact::Suspended,
+            Closing::Ended => Fact::Ended,
+        };
+        self.send(Command::Close { fact, until: self.surroundings.clock.now() + CLOSE_PATIENCE, done });
+        // A disk that hangs inside a system call is waited for a little longer, then left to itself.
+        match tokio::time::timeout(CLOSE_PATIENCE + Duration::from_secs(5), closed).await {
+            Ok(Ok(true)) => Ok(()),
+            _ => Err(RecordingError::Closed),
+        }
+    }
+
+    /// Hands over, or gives back what would be too much to hold.
+    fn send_if_room(&self, command: Command) -> Result<(), Command> {
+        if self.queue.held.load(Ordering::Relaxed) + command.cost() <= self.surroundings.limits.held_bytes {
+            self.send(command);
+            return Ok(());
+        }
+        if !self.queue.losing.swap(true, Ordering::Relaxed) {
+            let message = "The recording loses what arrives now: too much waits to be written.";
+            self.surroundings.events.error("recording.losing", "recording", message, Some("free some space at once"));
+        }
+        Err(command)
+    }
+
+    fn send(&self, command: Command) {
+        self.queue.held.fetch_add(command.cost(), Ordering::Relaxed);
+        if self.commands.send(command).is_err() {
+            tracing::debug!("Recording was handed something after its end.");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

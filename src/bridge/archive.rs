@@ -1,0 +1,264 @@
+//! The show's recording as the bridge hands to it: source events in the recording's own words, or nothing at all where
+//! recording is off or impossible.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use jiff::tz::TimeZone;
+
+use crate::alert::Events;
+use crate::clock::Clock;
+use crate::config::ShowConfig;
+use crate::recording::{
+    Closing, EpisodeMeta, Limits, MissingFact, NewSegment, Recording, RecordingError, SessionFact, ShowFact,
+    Surroundings,
+};
+use crate::source::{MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase};
+use crate::status::RecordingStatus;
+
+/// A show's archive, or the reason why there is none. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    recording: Option<Arc<Recording>>,
+    status: watch::Receiver<RecordingStatus>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    session: SessionFact,
+    /// Sequence numbers of the session that are kept: a source delivers a window again after a restart.
+    kept: HashSet<u64>,
+    /// Keeps the status channel open where there is no recording.
+    _status: Option<watch::Sender<RecordingStatus>>,
+}
+
+impl Archive {
+    /// Goes on with the archive at `earlier`, or makes a new one. A folder that cannot be written is an event and an
+    /// archive that keeps nothing: the outputs go on the air all the same.
+    ///
+    /// # Errors
+    /// The recording's own error when there are no outputs: then nothing is left to do.
+    pub fn open(
+        config: &ShowConfig,
+        earlier: Option<&Path>,
+        clock: &Clock,
+        events: &Events,
+    ) -> Result<Self, RecordingError> {
+        if !config.recording.enabled {
+            return Ok(Self::nowhere(RecordingStatus::default()));
+        }
+        match open_recording(config, earlier, clock, events) {
+            Ok(recording) => Ok(Self::of(recording)),
+            Err(error) if config.outputs.is_empty() => Err(error),
+            Err(error) => {
+                events.error("recording.failed", "recording", format!("Nothing is recorded: {error}"), None);
+                Ok(Self::nowhere(RecordingStatus { error: Some(error.to_string()), ..RecordingStatus::default() }))
+            }
+        }
+    }
+
+    fn of(recording: Recording) -> Self {
+        let session = recording.last_session().unwrap_or_default();
+        let model = recording.archive();
+        let kept = model
+            .sessions
+            .iter()
+            .filter(|kept| kept.info.session == session.session)
+            .flat_map(|kept| kept.segments.iter().map(|segment| segment.sequence))
+            .collect();
+        let status = recording.status();
+        let shared = Shared { session, kept, _status: None };
+        Self { recording: Some(Arc::new(recording)), status, shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    fn nowhere(status: RecordingStatus) -> Self {
+        let (sender, status) = watch::channel(status);
+        let shared = Shared { _status: Some(sender), ..Shared::default() };
+        Self { recording: None, status, shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// What the recording says of itself.
+    pub fn status(&self) -> watch::Receiver<RecordingStatus> {
+        self.status.clone()
+    }
+
+    /// The archive's folder.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.recording.as_ref().map(|recording| recording.folder().to_owned())
+    }
+
+    /// Where the session of an earlier process goes on.
+    pub fn resume_point(&self) -> Option<ResumePoint> {
+        let session = self.shared().session.session.clone();
+        let state = self.recording.as_ref()?.resume_point(&session)?;
+        Some(ResumePoint {
+            session_id: state.session,
+            last_sequence: state.last_sequence,
+            media_time: state.media_time,
+            program_date_time: state.program_date_time,
+            playlist_url: None,
+        })
+    }
+
+    /// What is known of the session.
+    pub fn session(&self, info: &SessionInfo) {
+        let fact = SessionFact {
+            session: info.id.clone(),
+            title: info.title.clone(),
+            host: info.host.clone(),
+            platform_state: info.platform_state.clone(),
+            scheduled_start: info.scheduled_start,
+            started_at: info.started_at,
+            ended_at: info.ended_at,
+            ended: info.phase == SessionPhase::Ended,
+        };
+        let mut shared = self.shared();
+        if shared.session.session != fact.session {
+            shared.kept.clear();
+        }
+        shared.session = fact.clone();
+        if let Some(recording) = &self.recording {
+            recording.session(fact);
+        }
+    }
+
+    /// Keeps a segment, once.
+    pub fn segment(&self, segment: &Segment) {
+        let mut shared = self.shared();
+        let Some(recording) = &self.recording else { return };
+        if !shared.kept.insert(segment.sequence) {
+            return;
+        }
+        recording.segment(NewSegment {
+            session: shared.session.session.clone(),
+            sequence: segment.sequence,
+            name: segment.name.clone(),
+            bytes: segment.bytes.clone(),
+            media_time: segment.media_time,
+            duration: segment.duration,
+            program_date_time: segment.program_date_time,
+            listed_at: segment.listed_at,
+            discontinuity: segment.discontinuity,
+            facts: segment.facts.iter().filter_map(|fact| serde_json::to_value(fact).ok()).collect(),
+        });
+    }
+
+    /// Lists media that could not be had.
+    pub fn missing(&self, span: &MissingSpan) {
+        let Some(recording) = &self.recording else { return };
+        recording.missing(MissingFact {
+            session: self.shared().session.session.clone(),
+            first_sequence: span.first_sequence,
+            last_sequence: span.last_sequence,
+            names: span.names.clone(),
+            media_time: span.media_time,
+            duration: span.duration,
+            cause: span.cause.clone(),
+        });
+    }
+
+    /// Appends a piece of an encoded stream.
+    pub fn capture(&self, bytes: Bytes) {
+        if let Some(recording) = &self.recording {
+            recording.capture(&self.shared().session.session, bytes);
+        }
+    }
+
+    /// The encoded stream is over for now.
+    pub fn end_capture(&self) {
+        if let Some(recording) = &self.recording {
+            recording.end_capture(&self.shared().session.session);
+        }
+    }
+
+    /// The show entered a state.
+    pub fn state(&self, state: &str, words: &str) {
+        if let Some(recording) = &self.recording {
+            recording.state(state, words);
+        }
+    }
+
+    /// The session is over for good.
+    pub fn session_ended(&self) {
+        let mut shared = self.shared();
+        shared.session.ended = true;
+        if let Some(recording) = self.recording.as_ref().filter(|_| !shared.session.session.is_empty()) {
+            recording.session(shared.session.clone());
+        }
+    }
+
+    /// Makes the files for posting and closes the archive; their paths.
+    pub async fn finish(&self, config: &ShowConfig, events: &Events) -> Vec<String> {
+        let Some(recording) = &self.recording else { return Vec::new() };
+        let meta = EpisodeMeta {
+            title: config.show.title.clone(),
+            host: config.show.host.clone(),
+            timezone: TimeZone::get(&config.show.timezone).unwrap_or(TimeZone::UTC),
+            cover: config.slate.artwork.clone(),
+        };
+        let files = match recording.finish(meta).await {
+            Ok(finished) => {
+                for note in finished.notes {
+                    events.info("recording.note", "recording", note);
+                }
+                let path = |file: &str| recording.folder().join(file).display().to_string();
+                finished.files.iter().map(|file| path(&file.file)).collect()
+            }
+            Err(error) => {
+                let message = format!("The files for posting could not be made: {error}");
+                events.error("recording.finish", "recording", message, Some("The recording itself is whole."));
+                Vec::new()
+            }
+        };
+        self.close(Closing::Ended).await;
+        files
+    }
+
+    /// Everything on disk; the show may be resumed.
+    pub async fn suspend(&self) {
+        self.close(Closing::Suspended).await;
+    }
+
+    async fn close(&self, closing: Closing) {
+        if let Some(recording) = &self.recording
+            && let Err(error) = recording.close(closing).await
+        {
+            tracing::warn!(%error, "The recording did not close cleanly.");
+        }
+    }
+
+    fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_recording(
+    config: &ShowConfig,
+    earlier: Option<&Path>,
+    clock: &Clock,
+    events: &Events,
+) -> Result<Recording, RecordingError> {
+    let with = || Surroundings { clock: clock.clone(), events: events.clone(), limits: Limits::default() };
+    if let Some(folder) = earlier {
+        match Recording::resume(folder, &config.recording, with()) {
+            Ok(recording) => return Ok(recording),
+            Err(error @ RecordingError::Locked { .. }) => return Err(error),
+            Err(error) => {
+                let message = format!("A new recording begins, the earlier one cannot be resumed: {error}");
+                events.warning("recording.resume", "recording", message, None);
+            }
+        }
+    }
+    let show = ShowFact {
+        show: config.show.name.clone(),
+        title: config.show.title.clone(),
+        host: config.show.host.clone(),
+        ..ShowFact::default()
+    };
+    Recording::create(&config.recording, show, with())
+}

@@ -1,0 +1,139 @@
+//! The board: puts every stage's read model together into the show's status.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::archive::Archive;
+use super::conductor::SessionView;
+use super::outputs::Outputs;
+use super::show::{StatusSender, state_of};
+use super::state_folder::ShowRecord;
+use super::words;
+use crate::alert::Events;
+use crate::clock::Clock;
+use crate::config::ShowConfig;
+use crate::media::SAMPLE_RATE;
+use crate::program::{Level, Program};
+use crate::status::{
+    BridgeStatus, OutputStatus, PROTOCOL_VERSION, ProgramStatus, RecordingStatus, SessionStatus, ShowState, ShowStatus,
+};
+use crate::text;
+
+/// Events in the status, for a client that has just come.
+const RECENT: usize = 20;
+
+/// Collects what the stages say of themselves.
+pub struct Board {
+    show: String,
+    clock: Clock,
+    bridge: BridgeStatus,
+    program: Arc<Program>,
+    level: watch::Receiver<Level>,
+    outputs: Vec<watch::Receiver<OutputStatus>>,
+    recording: watch::Receiver<RecordingStatus>,
+    view: watch::Receiver<SessionView>,
+    forced: Option<ShowState>,
+    sender: Option<StatusSender>,
+}
+
+impl Board {
+    /// A board over the stages of one show.
+    pub fn new(
+        config: &ShowConfig,
+        clock: &Clock,
+        record: &ShowRecord,
+        program: Arc<Program>,
+        outputs: &Outputs,
+        archive: &Archive,
+        view: watch::Receiver<SessionView>,
+    ) -> Self {
+        Self {
+            show: config.show.name.clone(),
+            clock: clock.clone(),
+            bridge: BridgeStatus {
+                pid: std::process::id(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                started_at: clock.wall(),
+                resumes: record.resumes,
+            },
+            level: program.level(),
+            program,
+            outputs: outputs.status(),
+            recording: archive.status(),
+            view,
+            forced: None,
+            sender: None,
+        }
+    }
+
+    /// Publishes to `sender` from now on.
+    pub fn publish_to(mut self, sender: StatusSender) -> Self {
+        self.sender = Some(sender);
+        self
+    }
+
+    /// From now on the show is in `state`, whatever its session says.
+    pub fn set_state(&mut self, state: ShowState) {
+        self.forced = Some(state);
+    }
+
+    /// Puts the status together and publishes it.
+    pub fn update(&mut self, events: &Events) {
+        if let Some(sender) = &self.sender {
+            sender.send_replace(Arc::new(self.status(events)));
+        }
+    }
+
+    /// The show as it is now.
+    pub fn status(&self, events: &Events) -> ShowStatus {
+        let view = self.view.borrow();
+        let state = state_of(&view, self.forced);
+        ShowStatus {
+            protocol: PROTOCOL_VERSION,
+            show: self.show.clone(),
+            bridge: self.bridge.clone(),
+            state,
+            words: words::sentence(state, !self.outputs.is_empty(), view.info.scheduled_start, self.clock.wall()),
+            session: session(&view),
+            program: self.program(&view),
+            slate: view.slate.clone(),
+            outputs: self.outputs.iter().map(|output| output.borrow().clone()).collect(),
+            recording: self.recording.borrow().clone(),
+            events: events.recent(RECENT),
+        }
+    }
+
+    fn program(&self, view: &SessionView) -> ProgramStatus {
+        let level = *self.level.borrow();
+        let ms = |samples: u64| samples * 1000 / u64::from(SAMPLE_RATE);
+        ProgramStatus {
+            seconds: self.program.now().seconds(),
+            buffered_ms: ms(self.program.ahead()),
+            holding: self.program.is_holding(),
+            peak_dbfs: level.peak_dbfs,
+            rms_dbfs: level.rms_dbfs,
+            short_term_lufs: level.short_term_lufs,
+            late_ms: ms(view.late),
+            skipped_ms: ms(view.skipped),
+        }
+    }
+}
+
+fn session(view: &SessionView) -> Option<SessionStatus> {
+    if view.info.id.is_empty() {
+        return None;
+    }
+    let plain = |value: &Option<String>| value.as_deref().map(|value| text::plain(value, 200));
+    Some(SessionStatus {
+        id: view.info.id.clone(),
+        title: plain(&view.info.title),
+        host: plain(&view.info.host),
+        platform_state: plain(&view.info.platform_state),
+        scheduled_start: view.info.scheduled_start,
+        started_at: view.info.started_at,
+        speakers: view.speakers.clone(),
+        anchor_samples: view.anchor,
+        segments: view.segments,
+    })
+}

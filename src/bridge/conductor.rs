@@ -1,0 +1,419 @@
+//! The conductor of one session: hears its sources, and tells the recording, the program and the slate.
+//!
+//! It owns the decision which source is tried when, and where media time lies on the program. It touches no pipeline,
+//! no file and no socket: those are behind its handles.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::archive::Archive;
+use super::desk::SlateDesk;
+use super::speakers::Speakers;
+use super::words;
+use crate::alert::Events;
+use crate::clock::Clock;
+use crate::config::SlateTexts;
+use crate::media::{PcmBlock, ProgramTime, SAMPLE_RATE};
+use crate::program::{Edge, Move, Placement, Program};
+use crate::session::{Attempts, Next, Session, SessionState, Transition};
+use crate::source::{
+    MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError,
+    SourceEvent, SourceFault,
+};
+use crate::status::SpeakerStatus;
+
+/// How often the session looks at the program's time.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A source of the list and how long after its edge it goes on the air.
+pub struct SourceSlot {
+    /// The source; away while an attempt runs.
+    pub source: Option<Box<dyn Source>>,
+    /// Delay between "could be had" and "on the air", in 48 kHz samples.
+    pub delay: u64,
+}
+
+/// What the status shows of the session.
+#[derive(Debug, Clone, Default)]
+pub struct SessionView {
+    /// Where it stands; none before the first attempt.
+    pub state: Option<SessionState>,
+    /// What is known of it.
+    pub info: SessionInfo,
+    /// Who is on stage.
+    pub speakers: Vec<SpeakerStatus>,
+    /// Program sample of media time zero.
+    pub anchor: Option<i64>,
+    /// Segments received.
+    pub segments: u64,
+    /// Samples that came too late for the air.
+    pub late: u64,
+    /// Samples that were skipped on the air.
+    pub skipped: u64,
+    /// What the slate says.
+    pub slate: String,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Over; what was placed is heard to its end at this program time.
+    Ended(ProgramTime),
+    /// The token was cancelled.
+    Cancelled,
+    /// Nothing could be had and nothing ever was.
+    Failed(String),
+}
+
+/// What a conductor works with.
+pub struct Handles {
+    /// Wall and monotonic time.
+    pub clock: Clock,
+    /// Where to report.
+    pub events: Events,
+    /// The program.
+    pub program: Arc<Program>,
+    /// The recording.
+    pub archive: Archive,
+    /// The slate.
+    pub desk: SlateDesk,
+    /// What the slate says.
+    pub texts: SlateTexts,
+    /// Zone of every time on the slate.
+    pub zone: TimeZone,
+    /// What the status shows.
+    pub view: watch::Sender<SessionView>,
+}
+
+/// The conductor.
+pub struct Conductor {
+    handles: Handles,
+    sources: Vec<SourceSlot>,
+    session: Session,
+    attempts: Attempts,
+    placement: Option<Placement>,
+    /// Media time below which nothing was to be heard when the session was anchored.
+    audible_from: i64,
+    /// Whether the running source tells its edge itself.
+    tells_edge: bool,
+    resume: Option<ResumePoint>,
+    /// Media time of the end of the newest audio of a continuous source, and when it came.
+    newest: Option<(i64, Instant)>,
+    speakers: Speakers,
+    view: SessionView,
+    last_error: Option<String>,
+}
+
+type Running = JoinHandle<(Box<dyn Source>, Result<SourceEnd, SourceError>)>;
+
+impl Conductor {
+    /// A conductor of `sources`, which goes on at `resume` after an earlier process.
+    pub fn new(handles: Handles, sources: Vec<SourceSlot>, resume: Option<ResumePoint>) -> Self {
+        let attempts = Attempts::new(sources.len());
+        Self {
+            handles,
+            sources,
+            session: Session::default(),
+            attempts,
+            placement: None,
+            audible_from: 0,
+            tells_edge: false,
+            resume,
+            newest: None,
+            speakers: Speakers::default(),
+            view: SessionView::default(),
+            last_error: None,
+        }
+    }
+
+    /// Carries the session to its end.
+    pub async fn run(mut self, token: CancellationToken) -> Outcome {
+        self.show(SessionState::Connecting, self.now());
+        loop {
+            let result = self.attempt(&token).await;
+            if token.is_cancelled() {
+                return Outcome::Cancelled;
+            }
+            let known = !self.view.info.id.is_empty();
+            match self.attempts.on_result(&result, known) {
+                Next::Try { index, pause } => {
+                    self.tell_retry(result, index, pause);
+                    self.wait(pause, &token).await;
+                }
+                Next::Ended => return self.end(),
+                Next::Failed(message) => return Outcome::Failed(message),
+            }
+        }
+    }
+
+    /// One attempt of the source whose turn it is, until it returns.
+    async fn attempt(&mut self, token: &CancellationToken) -> Result<SourceEnd, SourceError> {
+        let index = self.attempts.index();
+        let Some(source) = self.sources[index].source.take() else {
+            return Err(SourceError::transient("the source is still busy"));
+        };
+        let (sender, mut events) = mpsc::channel(64);
+        let running = self.start(source, sender, token);
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.on_event(event),
+                    None => break,
+                },
+                _ = tick.tick() => self.on_tick(),
+            }
+        }
+        self.handles.archive.end_capture();
+        match running.await {
+            Ok((source, result)) => {
+                self.sources[index].source = Some(source);
+                result
+            }
+            Err(error) => Err(SourceError::operator(format!("the source broke: {error}; please report this"))),
+        }
+    }
+
+    fn start(&mut self, mut source: Box<dyn Source>, events: mpsc::Sender<SourceEvent>, token: &CancellationToken) -> Running {
+        let continuous = source.is_continuous();
+        self.tells_edge = false;
+        if continuous {
+            self.continue_media_time();
+        }
+        let context = SourceContext {
+            events,
+            token: token.child_token(),
+            clock: self.handles.clock.clone(),
+            resume: self.resume.clone(),
+        };
+        tracing::info!(source = source.describe(), "Source starts.");
+        tokio::spawn(async move {
+            let result = source.run(context).await;
+            (source, result)
+        })
+    }
+
+    /// A stream that broke goes on where it would be now: what was missed is a gap in media time as in real time.
+    fn continue_media_time(&mut self) {
+        if let (Some((end, at)), Some(resume)) = (self.newest, &mut self.resume) {
+            resume.media_time = end + (at.elapsed().as_secs_f64() * f64::from(SAMPLE_RATE)) as i64;
+            self.placement = None;
+        }
+    }
+
+    fn on_event(&mut self, event: SourceEvent) {
+        match event {
+            SourceEvent::Session(info) => self.on_info(info),
+            SourceEvent::Edge { end, piece } => {
+                self.tells_edge = true;
+                self.on_edge(Edge { end, piece, in_hand: false });
+            }
+            SourceEvent::Segment(segment) => self.on_segment(&segment),
+            SourceEvent::Missing(span) => self.on_missing(&span),
+            SourceEvent::Capture(bytes) => self.handles.archive.capture(bytes),
+            SourceEvent::Audio(block) => self.on_audio(&block),
+            SourceEvent::DecodeErrors { count } => self.handles.events.warning(
+                "source.undecodable",
+                "source",
+                format!("{count} audio frames could not be decoded; they are in the recording as received"),
+                None,
+            ),
+            SourceEvent::Stalled { reason } => self.handles.events.warning("source.stalled", "source", reason, None),
+        }
+        self.publish();
+    }
+
+    fn on_info(&mut self, info: SessionInfo) {
+        if self.view.info == info {
+            return;
+        }
+        if self.view.info.id != info.id {
+            self.placement = None;
+            let title = info.title.as_deref().map_or_else(|| info.id.clone(), |title| crate::text::plain(title, 120));
+            self.handles.events.info("session.found", "session", format!("Found: {title}"));
+        }
+        self.handles.archive.session(&info);
+        self.handles.desk.describe(info.title.as_deref(), info.host.as_deref());
+        self.attempts.on_progress();
+        let transition = match info.phase {
+            SessionPhase::Ended => None,
+            phase => self.session.on_phase(phase, self.now()),
+        };
+        self.view.info = info;
+        match transition {
+            Some(transition) => self.enter(transition),
+            // The announced start may have changed.
+            None => self.show(self.session.state(), self.now()),
+        }
+    }
+
+    fn on_edge(&mut self, edge: Edge) {
+        let delay = self.sources[self.attempts.index()].delay;
+        let now = self.handles.program.now().samples();
+        let placement = self.placement.get_or_insert_with(|| Placement::new(delay));
+        let moved = placement.on_edge(edge, now);
+        self.view.anchor = placement.anchor();
+        let ms = |samples: u64| samples * 1000 / u64::from(SAMPLE_RATE);
+        match moved {
+            Move::None => {}
+            Move::Anchored => self.audible_from = now as i64 - self.view.anchor.unwrap_or(0),
+            Move::Later(samples) => self.handles.events.warning(
+                "program.later",
+                "program",
+                format!("The space's audio came late; it is now heard {} ms later than before", ms(samples)),
+                None,
+            ),
+            Move::Earlier(samples) => {
+                self.handles.program.cut();
+                self.view.skipped += samples;
+                self.audible_from = now as i64 - self.view.anchor.unwrap_or(0);
+                self.handles.events.warning(
+                    "program.skipped",
+                    "program",
+                    format!("Skipped {} ms on the air to return to the intended delay", ms(samples)),
+                    None,
+                );
+            }
+        }
+    }
+
+    fn on_segment(&mut self, segment: &Segment) {
+        self.attempts.on_progress();
+        self.last_error = None;
+        self.view.segments += 1;
+        self.speakers.on_facts(&segment.facts);
+        self.view.speakers = self.speakers.now();
+        let end = segment.media_time + segment.duration as i64;
+        self.remember(segment.sequence, end, segment.program_date_time.map(|at| (at, segment.media_time)));
+        self.handles.archive.segment(segment);
+    }
+
+    fn on_missing(&mut self, span: &MissingSpan) {
+        self.remember(span.last_sequence, span.media_time + span.duration as i64, None);
+        self.handles.archive.missing(span);
+        let seconds = span.duration as f64 / f64::from(SAMPLE_RATE);
+        let message = format!("{seconds:.1} s of the space are missing: {}", crate::text::plain(&span.cause, 200));
+        self.handles.events.warning("source.missing", "recording", message, None);
+    }
+
+    fn remember(&mut self, sequence: u64, end: i64, pair: Option<(jiff::Timestamp, i64)>) {
+        let resume = self.resume.get_or_insert_with(ResumePoint::default);
+        if resume.session_id != self.view.info.id {
+            *resume = ResumePoint { session_id: self.view.info.id.clone(), ..ResumePoint::default() };
+        }
+        if end > resume.media_time || resume.last_sequence == 0 {
+            resume.last_sequence = sequence;
+            resume.media_time = end;
+            resume.program_date_time = pair.or(resume.program_date_time);
+        }
+    }
+
+    fn on_audio(&mut self, block: &PcmBlock) {
+        let length = block.samples.len() as i64;
+        let end = block.media_time + length;
+        if !self.tells_edge {
+            self.on_edge(Edge { end, piece: block.samples.len() as u64, in_hand: true });
+            self.newest = Some((end, Instant::now()));
+            self.remember(0, end, None);
+        }
+        let Some(at) = self.placement.as_ref().and_then(|placement| placement.program_sample(block.media_time)) else {
+            return;
+        };
+        let written = self.handles.program.write(at, &block.samples);
+        let wanted = (end - self.audible_from).clamp(0, length) as u64;
+        self.view.late += written.late.min(wanted);
+        if written.placed == 0 {
+            return;
+        }
+        let start = ProgramTime::from_samples(at.max(0) as u64 + written.late);
+        let end = ProgramTime::from_samples((at + length).max(0) as u64);
+        if let Some(transition) = self.session.on_audio(start, end, self.now()) {
+            self.enter(transition);
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(transition) = self.session.on_tick(self.now()) {
+            self.enter(transition);
+        }
+        self.publish();
+    }
+
+    fn enter(&mut self, transition: Transition) {
+        let (code, message) = match transition.state {
+            SessionState::Connecting => ("session.connecting", "Looking for the space"),
+            SessionState::Waiting => ("session.waiting", "The space is known and gives no audio yet"),
+            SessionState::Live => ("session.live", "The space's audio goes on the air"),
+            SessionState::Gap => ("session.gap", "The space gives no audio; the slate tells so"),
+            SessionState::Ended => ("session.ended", "The space is over"),
+        };
+        self.handles.events.info(code, "session", message);
+        self.handles.archive.state(code.trim_start_matches("session."), message);
+        self.show(transition.state, transition.at);
+    }
+
+    fn show(&mut self, state: SessionState, at: ProgramTime) {
+        let handles = &self.handles;
+        let line = words::slate_line(
+            &handles.texts,
+            state,
+            self.view.info.scheduled_start,
+            handles.clock.wall(),
+            &handles.zone,
+        );
+        handles.desk.say(&line, state == SessionState::Live, at);
+        self.view.slate = line;
+        self.publish();
+    }
+
+    fn end(mut self) -> Outcome {
+        let transition = self.session.on_end(self.now());
+        let at = transition.map_or(self.now(), |transition| transition.at);
+        if let Some(transition) = transition {
+            self.enter(transition);
+        }
+        self.handles.archive.session_ended();
+        Outcome::Ended(at)
+    }
+
+    fn tell_retry(&mut self, result: Result<SourceEnd, SourceError>, index: usize, pause: Duration) {
+        let Err(error) = result else { return };
+        let remedy = (error.class == SourceFault::Operator).then_some("The outputs stay on the air meanwhile.");
+        // The same fault again and again is told once.
+        if self.last_error.as_deref() != Some(&error.message) {
+            let message = format!("{}; source {} is tried in {:.0} s", error.message, index + 1, pause.as_secs_f64());
+            if error.is_permanent() {
+                self.handles.events.error("source.failed", "source", message, remedy);
+            } else {
+                self.handles.events.warning("source.failed", "source", message, remedy);
+            }
+        }
+        self.last_error = Some(error.message);
+    }
+
+    async fn wait(&mut self, pause: Duration, token: &CancellationToken) {
+        let until = tokio::time::Instant::now() + pause;
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                () = token.cancelled() => return,
+                () = tokio::time::sleep_until(until) => return,
+                _ = tick.tick() => self.on_tick(),
+            }
+        }
+    }
+
+    fn now(&self) -> ProgramTime {
+        self.handles.program.now()
+    }
+
+    fn publish(&mut self) {
+        self.view.state = Some(self.session.state());
+        self.handles.view.send_replace(self.view.clone());
+    }
+}

@@ -1,0 +1,120 @@
+//! The journal's file: appends lines that are whole or not there, and mends a torn end.
+//!
+//! Knows nothing of what the lines say beyond their numbers.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+
+use jiff::Timestamp;
+
+use super::facts::Fact;
+use super::folder::Folder;
+use super::line::{self, Entry};
+use super::reader::{Scan, scan};
+
+/// The journal's name in an archive.
+pub(super) const NAME: &str = "journal.jsonl";
+
+/// Where the bytes of torn ends are put, in case somebody wants to look at them.
+const TORN_NAME: &str = "journal.torn";
+
+/// A journal that is open for writing.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    /// Bytes of whole lines: a line that could not be written to its end is cut off again.
+    good: u64,
+    next_seq: u64,
+}
+
+impl Journal {
+    pub(super) fn create(folder: &Folder) -> io::Result<Self> {
+        Ok(Self { file: folder.create_file(NAME)?, good: 0, next_seq: 1 })
+    }
+
+    /// Opens a journal to go on with it and gives every line to `visit`. What a crash left behind the last whole line
+    /// is cut off; says how many bytes.
+    pub(super) fn resume(folder: &Folder, visit: impl FnMut(Entry)) -> io::Result<(Self, Scan, u64)> {
+        let mut file = folder.append(NAME)?;
+        let scan = scan(&mut file, visit)?;
+        let torn = file.metadata()?.len().saturating_sub(scan.good_bytes);
+        if torn > 0 {
+            keep_torn_end(folder, &mut file, scan.good_bytes)?;
+            file.set_len(scan.good_bytes)?;
+            file.sync_all()?;
+        }
+        let journal = Self { file, good: scan.good_bytes, next_seq: scan.last_seq + 1 };
+        Ok((journal, scan, torn))
+    }
+
+    /// Appends a fact. When this returns, the line is on the disk.
+    pub(super) fn append(&mut self, at: Timestamp, fact: &Fact) -> io::Result<u64> {
+        let seq = self.next_seq;
+        let line = line::encode(seq, at, fact).map_err(io::Error::other)?;
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // Cuts off what was written of the line, so that the next try starts on a line of its own.
+            self.file.set_len(self.good)?;
+            return Err(error);
+        }
+        self.good += line.len() as u64;
+        self.next_seq += 1;
+        Ok(seq)
+    }
+}
+
+fn keep_torn_end(folder: &Folder, journal: &mut File, from: u64) -> io::Result<()> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    journal.seek(SeekFrom::Start(from))?;
+    let mut torn = Vec::new();
+    journal.take(line::MAX_LINE as u64).read_to_end(&mut torn)?;
+    let mut file = folder.append(TORN_NAME)?;
+    file.write_all(&torn)?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::reader::Archive;
+
+    fn note(text: &str) -> Fact {
+        Fact::Note { text: text.into() }
+    }
+
+    #[test]
+    fn torn_line_at_every_byte_is_cut_off_and_nothing_before_it_is_lost() {
+        let temp = tempfile::tempdir().expect("a folder");
+        let folder = Folder::open(temp.path()).expect("open");
+        let mut journal = Journal::create(&folder).expect("a journal");
+        for text in ["one", "two"] {
+            journal.append(Timestamp::UNIX_EPOCH, &note(text)).expect("a line");
+        }
+        let good = journal.good as usize;
+        journal.append(Timestamp::UNIX_EPOCH, &note("three")).expect("a line");
+        let bytes = std::fs::read(temp.path().join(NAME)).expect("bytes");
+        for cut in good..bytes.len() {
+            std::fs::write(temp.path().join(NAME), &bytes[..cut]).expect("a cut");
+            let (mut journal, scan, torn) = Journal::resume(&folder, drop).expect("resumes");
+            assert_eq!((scan.last_seq, torn as usize), (2, cut - good), "cut at {cut}");
+            assert_eq!(journal.append(Timestamp::UNIX_EPOCH, &note("again")).expect("a line"), 3);
+            let archive = Archive::read(temp.path()).expect("an archive");
+            assert_eq!((archive.entries, archive.damage.len()), (3, 0), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_torn_line_of_zeros_after_power_loss_is_cut_off() {
+        let temp = tempfile::tempdir().expect("a folder");
+        let folder = Folder::open(temp.path()).expect("open");
+        let mut journal = Journal::create(&folder).expect("a journal");
+        journal.append(Timestamp::UNIX_EPOCH, &note("one")).expect("a line");
+        let mut bytes = std::fs::read(temp.path().join(NAME)).expect("bytes");
+        bytes.extend([0; 4096]);
+        std::fs::write(temp.path().join(NAME), &bytes).expect("a write");
+        let (_, scan, torn) = Journal::resume(&folder, drop).expect("resumes");
+        assert_eq!((scan.last_seq, torn), (1, 4096));
+        assert!(temp.path().join(TORN_NAME).exists());
+    }
+}

@@ -1,0 +1,280 @@
+//! The recording's own thread: takes what is handed over, in order, and keeps trying while the disk refuses.
+//!
+//! The show never waits for it. What cannot be written is held in memory up to a limit; what goes beyond is listed as
+//! missing, with the disk's trouble as its cause.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+
+use super::error::Trouble;
+use super::facts::{Fact, NewSegment, SessionFact};
+use super::store::{Store, lock};
+use crate::alert::Events;
+use crate::clock::Clock;
+use crate::media::SAMPLE_RATE;
+use crate::status::RecordingStatus;
+
+/// How much the recording may hold and how often it tries again.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes held in memory while the disk refuses: 32 MB are about three quarters of an hour of a space.
+    pub held_bytes: usize,
+    /// Pause between two tries.
+    pub retry: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { held_bytes: 32 << 20, retry: Duration::from_secs(3) }
+    }
+}
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    Fact(Fact),
+    Session(SessionFact),
+    Segment(Box<NewSegment>),
+    Capture {
+        session: String,
+        bytes: Bytes,
+    },
+    EndCapture {
+        session: String,
+    },
+    /// Answered when everything before it is written.
+    Flush(Option<oneshot::Sender<()>>),
+    /// The last command: a last fact, and until when to try.
+    Close {
+        fact: Fact,
+        until: Instant,
+        done: oneshot::Sender<bool>,
+    },
+}
+
+impl Command {
+    /// What it holds in memory, roughly.
+    pub(super) fn cost(&self) -> usize {
+        512 + match self {
+            Self::Segment(segment) => segment.bytes.len(),
+            Self::Capture { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// What the handle and the writer share about the queue between them.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// Bytes handed over and not yet written.
+    pub(super) held: AtomicUsize,
+    /// Why things pile up.
+    cause: Mutex<Option<&'static str>>,
+    /// Whether the loss of something was reported.
+    pub(super) losing: AtomicBool,
+}
+
+impl Queue {
+    /// Why what does not fit any more is missing.
+    pub(super) fn cause(&self) -> &'static str {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or("disk too slow")
+    }
+
+    fn set_cause(&self, cause: Option<&'static str>) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+    }
+}
+
+/// The thread's state.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) store: Store,
+    pub(super) commands: Receiver<Command>,
+    pub(super) backlog: VecDeque<Command>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) status: watch::Sender<RecordingStatus>,
+    pub(super) events: Events,
+    pub(super) clock: Clock,
+    pub(super) limits: Limits,
+    /// When to try again, while the disk refuses.
+    pub(super) retry_at: Option<Instant>,
+}
+
+impl Writer {
+    /// Works until it is closed or its handle is gone.
+    pub(super) fn run(mut self) {
+        loop {
+            let open = self.receive();
+            let due = self.retry_at.is_none_or(|at| self.clock.now() >= at);
+            if (due || !open)
+                && let Some(done) = self.drain()
+            {
+                // The archive is free again before anybody is told.
+                drop(self);
+                // Who asked may be gone.
+                drop(done.send(true));
+                return;
+            }
+            if let Some(done) = self.gave_up() {
+                drop(self);
+                drop(done.send(false));
+                return;
+            }
+            if !open {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a command or until it is time to try again. False when no more commands can come.
+    fn receive(&mut self) -> bool {
+        let command = if self.backlog.is_empty() {
+            self.commands.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            let until = self.retry_at.unwrap_or_else(|| self.clock.now());
+            self.commands.recv_timeout(until.saturating_duration_since(self.clock.now()))
+        };
+        match command {
+            Ok(command) => self.backlog.push_back(command),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        true
+    }
+
+    /// Writes what is waiting, until the disk refuses. The last command's answer, once it is done.
+    fn drain(&mut self) -> Option<oneshot::Sender<bool>> {
+        while let Some(mut command) = self.backlog.pop_front() {
+            match self.execute(&mut command) {
+                Ok(captured) => {
+                    self.queue.held.fetch_sub(command.cost(), Ordering::Relaxed);
+                    self.on_success(&command, captured);
+                    if let Command::Close { done, .. } = command {
+                        return Some(done);
+                    }
+                }
+                Err(error) => {
+                    self.on_failure(&error);
+                    self.backlog.push_front(command);
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Does it; the seconds of a captured stream that it added.
+    fn execute(&mut self, command: &mut Command) -> io::Result<f64> {
+        match command {
+            Command::Fact(fact) => self.store.fact(fact.clone())?,
+            Command::Session(info) => self.store.session(info)?,
+            Command::Segment(segment) => self.store.segment(segment)?,
+            Command::Capture { session, bytes } => return self.store.capture(session, bytes),
+            Command::EndCapture { session } => self.store.end_capture(session)?,
+            // Who asked may be gone.
+            Command::Flush(done) => drop(done.take().map(|done| done.send(()))),
+            Command::Close { fact, .. } => {
+                self.store.end_captures()?;
+                self.store.fact(fact.clone())?;
+            }
+        }
+        Ok(0.0)
+    }
+
+    fn on_success(&mut self, command: &Command, captured: f64) {
+        if self.retry_at.take().is_some() {
+            self.queue.set_cause(None);
+            self.queue.losing.store(false, Ordering::Relaxed);
+            self.events.info("recording.back", "recording", "The recording is being written again.");
+            self.status.send_modify(|status| status.error = None);
+        }
+        let store = &self.store;
+        self.status.send_modify(|status| update(status, store, command, captured));
+    }
+
+    fn on_failure(&mut self, error: &io::Error) {
+        let first = self.retry_at.is_none();
+        self.retry_at = Some(self.clock.now() + self.limits.retry);
+        let trouble = Trouble::of(error);
+        self.queue.set_cause(Some(trouble.cause()));
+        let message = format!("The recording cannot be written ({error}).");
+        let shown = format!("{message} It keeps trying: {}.", trouble.remedy());
+        self.status.send_modify(|status| status.error = Some(shown));
+        if first {
+            self.events.error("recording.stopped", "recording", message, Some(trouble.remedy()));
+        }
+    }
+
+    /// The last command's answer, once its time is over though the disk still refuses.
+    fn gave_up(&mut self) -> Option<oneshot::Sender<bool>> {
+        let now = self.clock.now();
+        let over = |command: &Command| matches!(command, Command::Close { until, .. } if now >= *until);
+        let place = self.backlog.iter().position(over)?;
+        let lost = self.backlog.iter().filter(|c| matches!(c, Command::Segment(_) | Command::Capture { .. })).count();
+        let message = format!("The recording was closed with {lost} pieces that could not be written.");
+        self.events.error("recording.lost", "recording", message, Some("free some space before the next show"));
+        match self.backlog.remove(place) {
+            Some(Command::Close { done, .. }) => Some(done),
+            _ => None,
+        }
+    }
+}
+
+/// The status of an archive as it is found.
+pub(super) fn status_of(store: &Store) -> RecordingStatus {
+    let model = lock(store.model());
+    let segments = || model.sessions.iter().flat_map(|session| &session.segments);
+    let captured = || model.sessions.iter().flat_map(|session| &session.captures);
+    let captured_bytes: u64 =
+        captured().filter_map(|capture| store.path().join(&capture.file).metadata().ok()).map(|meta| meta.len()).sum();
+    let path = |file: &String| model.folder.join(file).display().to_string();
+    RecordingStatus {
+        folder: Some(model.folder.display().to_string()),
+        seconds: segments().map(|segment| seconds(segment.duration)).sum::<f64>()
+            + captured().filter_map(|capture| capture.seconds).sum::<f64>(),
+        bytes: segments().map(|segment| segment.bytes).sum::<u64>() + captured_bytes,
+        segments: segments().count() as u64,
+        gaps: model.gaps(),
+        error: None,
+        files: model.episodes.keys().map(path).collect(),
+    }
+}
+
+/// What one command changed, without counting everything again.
+fn update(status: &mut RecordingStatus, store: &Store, command: &Command, captured: f64) {
+    match command {
+        Command::Segment(segment) => {
+            let model = lock(store.model());
+            let kept = model.session(&segment.session).map(|session| &session.segments[..]).unwrap_or_default();
+            let total: usize = model.sessions.iter().map(|session| session.segments.len()).sum();
+            if total as u64 == status.segments {
+                return;
+            }
+            status.segments += 1;
+            status.bytes += segment.bytes.len() as u64;
+            status.seconds += seconds(segment.duration);
+            let follows = matches!(kept, [.., before, last] if before.end() == last.media_time) || kept.len() == 1;
+            if !follows {
+                status.gaps = model.gaps();
+            }
+        }
+        Command::Fact(Fact::Missing(_) | Fact::Gap(_)) => status.gaps = lock(store.model()).gaps(),
+        Command::Fact(Fact::Episode(_)) => status.files = status_of(store).files,
+        Command::Capture { bytes, .. } => {
+            status.bytes += bytes.len() as u64;
+            status.seconds += captured;
+        }
+        _ => {}
+    }
+}
+
+fn seconds(samples: u64) -> f64 {
+    samples as f64 / f64::from(SAMPLE_RATE)
+}
