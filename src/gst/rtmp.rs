@@ -290,6 +290,8 @@ pub enum RtmpFault {
     Handshake,
     /// There is no TLS in this installation.
     TlsMissing,
+    /// The server did not carry out a command that every publisher sends: it said no, or hung up instead of an answer.
+    Command,
     /// The server closed the connection.
     Closed,
     /// Anything else.
@@ -306,6 +308,8 @@ impl RtmpFault {
             Some(("g-resolver-error-quark", _)) => Self::Unresolved,
             Some(("g-tls-error-quark", code)) => tls_class(code),
             Some(("g-io-error-quark", code)) => io_class(code),
+            // The sink wraps a refused connection in an error of its own, which names no cause; all others do.
+            None if fault.kind == FaultKind::Connection => Self::Refused,
             _ => Self::Other,
         }
     }
@@ -340,6 +344,8 @@ fn io_class(code: i32) -> RtmpFault {
         RtmpFault::Closed
     } else if is(&[Io::PermissionDenied, Io::Exists]) {
         RtmpFault::Rejected
+    } else if is(&[Io::Failed]) {
+        RtmpFault::Command
     } else {
         RtmpFault::Other
     }
@@ -391,6 +397,7 @@ mod tests {
         let cases = [
             ("g-io-error-quark, code 39", RtmpFault::Refused),
             ("g-io-error-quark, code 44", RtmpFault::Closed),
+            ("g-io-error-quark, code 0", RtmpFault::Command),
             ("g-io-error-quark, code 24", RtmpFault::Unreachable),
             ("g-resolver-error-quark, code 0", RtmpFault::Unresolved),
             ("g-tls-error-quark, code 2", RtmpFault::Certificate),
@@ -402,6 +409,7 @@ mod tests {
             assert_eq!(class(FaultKind::Other, &text), wanted, "{cause}");
         }
         assert_eq!(class(FaultKind::NotAuthorized, "no"), RtmpFault::Rejected);
+        assert_eq!(class(FaultKind::Connection, "Connection refused: (sink.c(9): out)"), RtmpFault::Refused);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Which certificates RTMPS trusts: the system's, and one more authority where the operator names it.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use gio::prelude::TlsBackendExt;
+use rustix::fs::MemfdFlags;
 
 use super::GstError;
 
@@ -17,8 +20,8 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Lets every later RTMPS connection of this process trust the authorities in `ca_file` (PEM) beside the system's.
 ///
-/// The sink has no property for it, and GLib replaces the system's store by the one it is given: so it is given both,
-/// in one file that lives only until it is read.
+/// The sink has no property for it, and GLib replaces the system's store by the one it is given: so it is given both
+/// in one file.
 ///
 /// # Errors
 /// [`GstError::Failed`] when the file cannot be read, holds no certificate, or there is no TLS backend.
@@ -39,12 +42,8 @@ pub fn trust_also(ca_file: &Path) -> Result<(), GstError> {
         bundle.push(b'\n');
         bundle.extend(system);
     }
-    let path = write_temporary(&bundle).map_err(|error| failed(format!("cannot write a temporary file: {error}")))?;
-    let database = gio::TlsFileDatabase::new(&path);
-    if let Err(error) = fs::remove_file(&path) {
-        tracing::warn!(%error, "Temporary file of certificates stays behind.");
-    }
-    let database = database.map_err(|error| {
+    let path = keep_in_memory(&bundle).map_err(|error| failed(format!("cannot keep {shown} in memory: {error}")))?;
+    let database = gio::TlsFileDatabase::new(&path).map_err(|error| {
         failed(format!(
             "cannot use {shown}: {error} (without a TLS backend install the Debian package glib-networking)"
         ))
@@ -53,10 +52,14 @@ pub fn trust_also(ca_file: &Path) -> Result<(), GstError> {
     Ok(())
 }
 
-/// Writes a file that nobody prepared: it must not exist before.
-fn write_temporary(bytes: &[u8]) -> std::io::Result<PathBuf> {
-    let path = std::env::temp_dir().join(format!("spacebridge-ca-{}-{:x}.pem", std::process::id(), fastrand::u64(..)));
-    OpenOptions::new().write(true).create_new(true).open(&path)?.write_all(bytes)?;
+/// Makes a file of `bytes` that only this process has, and that lives as long as it does: the TLS backend reads it again
+/// for every connection (seen with glib-networking 2.74, whose handshakes failed once it was gone).
+fn keep_in_memory(bytes: &[u8]) -> std::io::Result<PathBuf> {
+    static KEPT: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let mut file = File::from(rustix::fs::memfd_create("spacebridge-ca", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(file);
     Ok(path)
 }
 

@@ -51,9 +51,9 @@ impl FaultClass {
             RtmpFault::Certificate => Self::Certificate,
             RtmpFault::Handshake => Self::Handshake,
             RtmpFault::TlsMissing => Self::TlsMissing,
-            RtmpFault::Closed if live => Self::Closed,
+            RtmpFault::Closed | RtmpFault::Command if live => Self::Closed,
             // Many servers say no by hanging up: nginx-rtmp does, asked whether a key may publish.
-            RtmpFault::Closed => Self::Rejected,
+            RtmpFault::Closed | RtmpFault::Command => Self::Rejected,
             RtmpFault::Other => Self::Other,
         }
     }
@@ -101,7 +101,7 @@ impl FaultClass {
         match self {
             Self::Unresolved => Some(format!("Check the address of output {name}, and this machine's DNS.")),
             Self::Refused | Self::Unreachable => {
-                Some(format!("Check the address of output {name}, and that a firewall lets it out; it is tried again."))
+                Some(format!("Check scheme, address and port of output {name}, and the firewall; it is tried again."))
             }
             Self::Rejected => {
                 Some(format!("Check the key of output {name} at the platform's page, and that nobody else uses it."))

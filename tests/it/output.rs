@@ -93,6 +93,19 @@ fn codes(told: &[Event], subject: &str) -> Vec<String> {
     told.iter().filter(|event| event.subject == subject).map(|event| event.code.clone()).collect()
 }
 
+/// Fails unless `part` begins later than `whole`, on the grid, with the same bytes at the same times.
+fn assert_same_from(whole: &Tracks, part: &Tracks) {
+    let start = part.video[0].at_ms;
+    assert!(start >= 2000 && start % 2000 == 0, "it begins at {start} ms");
+    part.assert_continuous_from(start);
+    for (all, some) in [(&whole.video, &part.video), (&whole.audio, &part.audio)] {
+        let offset = all.iter().position(|packet| packet.at_ms == some[0].at_ms).expect("the same time");
+        let length = some.len().min(all.len() - offset) - 1;
+        assert!(length > 45, "too short to compare: {length} packets");
+        assert!(all[offset..offset + length] == some[..length], "other bytes at the same time");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn output_killed_others_keep_time() {
     let _turn = turn().await;
@@ -207,7 +220,7 @@ async fn primary_and_backup_carry_identical_bytes() {
     backup.grows(3 * SECONDS_OF_BYTES).await;
     assert!(b.restart().await);
     until(&b, "it is back", 10, |status| status.connections == 2 && status.state == OutputState::Live).await;
-    backup.grows(2 * SECONDS_OF_BYTES).await;
+    backup.grows(3 * SECONDS_OF_BYTES).await;
     show.end().await;
     let whole = Tracks::of(&primary.recordings()[0]);
     whole.assert_continuous_from(0);
@@ -216,9 +229,7 @@ async fn primary_and_backup_carry_identical_bytes() {
     for (all, first) in [(&whole.video, &parts[0].video), (&whole.audio, &parts[0].audio)] {
         assert!(first.len() > 60 && all.starts_with(first), "the first connection differs from the primary");
     }
-    let hashes = |tracks: &Tracks| tracks.video.iter().map(|packet| packet.hash.clone()).collect::<Vec<_>>();
-    parts[1].assert_continuous_from(0);
-    assert!(hashes(&whole).windows(60).any(|window| window == &hashes(&parts[1])[..60]));
+    assert_same_from(&whole, &parts[1]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,14 +249,7 @@ async fn a_backup_that_comes_later_keeps_the_primarys_zero() {
     show.end().await;
     eventually("the reader ends", Duration::from_secs(10), || (!reader.is_running()).then_some(())).await;
     let (whole, part) = (Tracks::of(&primary.recordings()[0]), Tracks::of(&folder.path().join("late.mkv")));
-    let start = part.video[0].at_ms;
-    assert!(start >= 2000 && start % 2000 == 0, "it begins at {start} ms");
-    part.assert_continuous_from(start);
-    for (all, some) in [(&whole.video, &part.video), (&whole.audio, &part.audio)] {
-        let offset = all.iter().position(|packet| packet.at_ms == some[0].at_ms).expect("the same time");
-        let length = some.len().min(all.len() - offset) - 1;
-        assert!(length > 60 && all[offset..offset + length] == some[..length], "other bytes at the same time");
-    }
+    assert_same_from(&whole, &part);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -305,13 +309,12 @@ async fn rtmps_with_unknown_ca_fails_closed() {
     let unknown = show.output("unknown", &format!("rtmps://localhost:{}/live", tunnel.port), None);
     let plain = show.output("plain", &format!("rtmps://localhost:{}/live", nginx.port), None);
     let status = until(&unknown, "the certificate is told", 20, |status| status.failures > 0).await;
-    assert!(
-        status.last_error.is_some_and(|error| error.contains("not trusted") && error.contains("SPACEBRIDGE_CA_FILE"))
-    );
-    let status = until(&plain, "the missing TLS is told", 20, |status| status.failures > 0).await;
+    let error = status.last_error.expect("an error");
+    assert!(error.contains("not trusted") && error.contains("SPACEBRIDGE_CA_FILE"), "{error}");
+    let status = until(&plain, "a server without TLS is told", 20, |status| status.failures > 0).await;
     assert_eq!(status.connections, 0);
     let told = show.end().await;
     assert_eq!(codes(&told, "output unknown"), ["output.certificate"]);
-    assert_eq!(codes(&told, "output plain"), ["output.handshake"]);
+    assert_eq!(codes(&told, "output plain"), ["output.unreachable"]);
     assert_eq!(nginx.recordings().len(), 0, "nothing may arrive");
 }

@@ -74,8 +74,8 @@ fn encode_picture() -> EncodedLoop {
 pub(crate) struct OnAir {
     /// What outputs are given.
     pub(crate) inputs: OutputInputs,
-    /// Takes new pictures.
-    pub(crate) pictures: watch::Sender<Arc<PictureTimeline>>,
+    /// The show's word on the picture; none other comes in these tests.
+    _pictures: watch::Sender<Arc<PictureTimeline>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -90,7 +90,7 @@ impl OnAir {
         let (sender, stopped) = (audio.clone(), stop.clone());
         let thread = std::thread::spawn(move || pace(&sender, frames, &stopped));
         let inputs = OutputInputs { audio, audio_format: format.clone(), pictures: receiver, clock: Clock::system() };
-        Self { inputs, pictures, stop, thread: Some(thread) }
+        Self { inputs, _pictures: pictures, stop, thread: Some(thread) }
     }
 }
 
@@ -177,12 +177,6 @@ impl Tracks {
         let keys: Vec<_> =
             self.video.iter().filter(|packet| packet.key).map(|packet| packet.at_ms - start_ms).collect();
         assert!(keys.iter().all(|at| at % 2000 == 0), "key frames at {keys:?}");
-    }
-
-    /// How long it is, in ms.
-    pub(crate) fn length_ms(&self) -> i64 {
-        let span = |track: &[Packet]| track.last().map_or(0, |last| last.at_ms) - track.first().map_or(0, |p| p.at_ms);
-        span(&self.audio).min(span(&self.video))
     }
 }
 

@@ -99,11 +99,6 @@ impl Nginx {
         .await;
     }
 
-    /// What a folder beside the recordings is for: keys of a test, logs.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// One process instead of master and worker: a signal to it is a signal to the whole server.
     fn config(&self, on_publish: Option<&str>) -> String {
         let mut text = format!("load_module {MODULE};\ndaemon off;\nmaster_process off;\npid nginx.pid;\n");
