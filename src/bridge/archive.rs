@@ -22,7 +22,7 @@ use crate::status::RecordingStatus;
 
 /// A show's archive, or the reason why there is none. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Archive {
+pub(super) struct Archive {
     recording: Option<Arc<Recording>>,
     status: watch::Receiver<RecordingStatus>,
     shared: Arc<Mutex<Shared>>,
@@ -43,7 +43,7 @@ impl Archive {
     ///
     /// # Errors
     /// The recording's own error when there are no outputs: then nothing is left to do.
-    pub fn open(
+    pub(super) fn open(
         config: &ShowConfig,
         earlier: Option<&Path>,
         clock: &Clock,
@@ -83,17 +83,17 @@ impl Archive {
     }
 
     /// What the recording says of itself.
-    pub fn status(&self) -> watch::Receiver<RecordingStatus> {
+    pub(super) fn status(&self) -> watch::Receiver<RecordingStatus> {
         self.status.clone()
     }
 
     /// The archive's folder.
-    pub fn folder(&self) -> Option<PathBuf> {
+    pub(super) fn folder(&self) -> Option<PathBuf> {
         self.recording.as_ref().map(|recording| recording.folder().to_owned())
     }
 
     /// Where the session of an earlier process goes on.
-    pub fn resume_point(&self) -> Option<ResumePoint> {
+    pub(super) fn resume_point(&self) -> Option<ResumePoint> {
         let session = self.shared().session.session.clone();
         let state = self.recording.as_ref()?.resume_point(&session)?;
         Some(ResumePoint {
@@ -106,7 +106,7 @@ impl Archive {
     }
 
     /// What is known of the session.
-    pub fn session(&self, info: &SessionInfo) {
+    pub(super) fn session(&self, info: &SessionInfo) {
         let fact = SessionFact {
             session: info.id.clone(),
             title: info.title.clone(),
@@ -128,7 +128,7 @@ impl Archive {
     }
 
     /// Keeps a segment, once.
-    pub fn segment(&self, segment: &Segment) {
+    pub(super) fn segment(&self, segment: &Segment) {
         let mut shared = self.shared();
         let Some(recording) = &self.recording else { return };
         if !shared.kept.insert(segment.sequence) {
@@ -149,7 +149,7 @@ impl Archive {
     }
 
     /// Lists media that could not be had.
-    pub fn missing(&self, span: &MissingSpan) {
+    pub(super) fn missing(&self, span: &MissingSpan) {
         let Some(recording) = &self.recording else { return };
         recording.missing(MissingFact {
             session: self.shared().session.session.clone(),
@@ -163,28 +163,28 @@ impl Archive {
     }
 
     /// Appends a piece of an encoded stream.
-    pub fn capture(&self, bytes: Bytes) {
+    pub(super) fn capture(&self, bytes: Bytes) {
         if let Some(recording) = &self.recording {
             recording.capture(&self.shared().session.session, bytes);
         }
     }
 
     /// The encoded stream is over for now.
-    pub fn end_capture(&self) {
+    pub(super) fn end_capture(&self) {
         if let Some(recording) = &self.recording {
             recording.end_capture(&self.shared().session.session);
         }
     }
 
     /// The show entered a state.
-    pub fn state(&self, state: &str, words: &str) {
+    pub(super) fn state(&self, state: &str, words: &str) {
         if let Some(recording) = &self.recording {
             recording.state(state, words);
         }
     }
 
     /// The session is over for good.
-    pub fn session_ended(&self) {
+    pub(super) fn session_ended(&self) {
         let mut shared = self.shared();
         shared.session.ended = true;
         if let Some(recording) = self.recording.as_ref().filter(|_| !shared.session.session.is_empty()) {
@@ -193,7 +193,7 @@ impl Archive {
     }
 
     /// Makes the files for posting and closes the archive; their paths.
-    pub async fn finish(&self, config: &ShowConfig, events: &Events) -> Vec<String> {
+    pub(super) async fn finish(&self, config: &ShowConfig, events: &Events) -> Vec<String> {
         let Some(recording) = &self.recording else { return Vec::new() };
         let meta = EpisodeMeta {
             title: config.show.title.clone(),
@@ -220,7 +220,7 @@ impl Archive {
     }
 
     /// Everything on disk; the show may be resumed.
-    pub async fn suspend(&self) {
+    pub(super) async fn suspend(&self) {
         self.close(Closing::Suspended).await;
     }
 

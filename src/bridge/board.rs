@@ -24,7 +24,7 @@ use crate::text;
 const RECENT: usize = 20;
 
 /// Collects what the stages say of themselves.
-pub struct Board {
+pub(super) struct Board {
     show: String,
     clock: Clock,
     bridge: BridgeStatus,
@@ -39,7 +39,7 @@ pub struct Board {
 
 impl Board {
     /// A board over the stages of one show.
-    pub fn new(
+    pub(super) fn new(
         config: &ShowConfig,
         clock: &Clock,
         record: &ShowRecord,
@@ -68,25 +68,25 @@ impl Board {
     }
 
     /// Publishes to `sender` from now on.
-    pub fn publish_to(mut self, sender: StatusSender) -> Self {
+    pub(super) fn publish_to(mut self, sender: StatusSender) -> Self {
         self.sender = Some(sender);
         self
     }
 
     /// From now on the show is in `state`, whatever its session says.
-    pub fn set_state(&mut self, state: ShowState) {
+    pub(super) fn set_state(&mut self, state: ShowState) {
         self.forced = Some(state);
     }
 
     /// Puts the status together and publishes it.
-    pub fn update(&mut self, events: &Events) {
+    pub(super) fn update(&mut self, events: &Events) {
         if let Some(sender) = &self.sender {
             sender.send_replace(Arc::new(self.status(events)));
         }
     }
 
     /// The show as it is now.
-    pub fn status(&self, events: &Events) -> ShowStatus {
+    pub(super) fn status(&self, events: &Events) -> ShowStatus {
         let view = self.view.borrow();
         let state = state_of(&view, self.forced);
         ShowStatus {

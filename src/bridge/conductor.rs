@@ -31,37 +31,37 @@ use crate::status::SpeakerStatus;
 const TICK: Duration = Duration::from_millis(100);
 
 /// A source of the list and how long after its edge it goes on the air.
-pub struct SourceSlot {
+pub(super) struct SourceSlot {
     /// The source; away while an attempt runs.
-    pub source: Option<Box<dyn Source>>,
+    pub(super) source: Option<Box<dyn Source>>,
     /// Delay between "could be had" and "on the air", in 48 kHz samples.
-    pub delay: u64,
+    pub(super) delay: u64,
 }
 
 /// What the status shows of the session.
 #[derive(Debug, Clone, Default)]
-pub struct SessionView {
+pub(super) struct SessionView {
     /// Where it stands; none before the first attempt.
-    pub state: Option<SessionState>,
+    pub(super) state: Option<SessionState>,
     /// What is known of it.
-    pub info: SessionInfo,
+    pub(super) info: SessionInfo,
     /// Who is on stage.
-    pub speakers: Vec<SpeakerStatus>,
+    pub(super) speakers: Vec<SpeakerStatus>,
     /// Program sample of media time zero.
-    pub anchor: Option<i64>,
+    pub(super) anchor: Option<i64>,
     /// Segments received.
-    pub segments: u64,
+    pub(super) segments: u64,
     /// Samples that came too late for the air.
-    pub late: u64,
+    pub(super) late: u64,
     /// Samples that were skipped on the air.
-    pub skipped: u64,
+    pub(super) skipped: u64,
     /// What the slate says.
-    pub slate: String,
+    pub(super) slate: String,
 }
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// Over; what was placed is heard to its end at this program time.
     Ended(ProgramTime),
     /// The token was cancelled.
@@ -71,27 +71,27 @@ pub enum Outcome {
 }
 
 /// What a conductor works with.
-pub struct Handles {
+pub(super) struct Handles {
     /// Wall and monotonic time.
-    pub clock: Clock,
+    pub(super) clock: Clock,
     /// Where to report.
-    pub events: Events,
+    pub(super) events: Events,
     /// The program.
-    pub program: Arc<Program>,
+    pub(super) program: Arc<Program>,
     /// The recording.
-    pub archive: Archive,
+    pub(super) archive: Archive,
     /// The slate.
-    pub desk: SlateDesk,
+    pub(super) desk: SlateDesk,
     /// What the slate says.
-    pub texts: SlateTexts,
+    pub(super) texts: SlateTexts,
     /// Zone of every time on the slate.
-    pub zone: TimeZone,
+    pub(super) zone: TimeZone,
     /// What the status shows.
-    pub view: watch::Sender<SessionView>,
+    pub(super) view: watch::Sender<SessionView>,
 }
 
 /// The conductor.
-pub struct Conductor {
+pub(super) struct Conductor {
     handles: Handles,
     sources: Vec<SourceSlot>,
     session: Session,
@@ -113,7 +113,7 @@ type Running = JoinHandle<(Box<dyn Source>, Result<SourceEnd, SourceError>)>;
 
 impl Conductor {
     /// A conductor of `sources`, which goes on at `resume` after an earlier process.
-    pub fn new(handles: Handles, sources: Vec<SourceSlot>, resume: Option<ResumePoint>) -> Self {
+    pub(super) fn new(handles: Handles, sources: Vec<SourceSlot>, resume: Option<ResumePoint>) -> Self {
         let attempts = Attempts::new(sources.len());
         Self {
             handles,
@@ -132,7 +132,7 @@ impl Conductor {
     }
 
     /// Carries the session to its end.
-    pub async fn run(mut self, token: CancellationToken) -> Outcome {
+    pub(super) async fn run(mut self, token: CancellationToken) -> Outcome {
         self.show(SessionState::Connecting, self.now());
         loop {
             let result = self.attempt(&token).await;

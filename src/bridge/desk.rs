@@ -45,7 +45,7 @@ struct Content {
 
 /// Says what the slate shows. Clones share one slate; the clock on it goes by itself.
 #[derive(Debug, Clone)]
-pub struct SlateDesk {
+pub(super) struct SlateDesk {
     content: Arc<Mutex<Content>>,
     requests: tokio::sync::mpsc::UnboundedSender<(SlateContent, ProgramTime)>,
     timeline: watch::Receiver<Arc<PictureTimeline>>,
@@ -59,7 +59,7 @@ impl SlateDesk {
     /// # Errors
     /// When no picture can be encoded at all. Files of the operator that cannot be used are an event, and the default
     /// slate takes their place.
-    pub async fn start(
+    pub(super) async fn start(
         config: &ShowConfig,
         program: Arc<Program>,
         clock: &Clock,
@@ -109,12 +109,12 @@ impl SlateDesk {
     }
 
     /// The pictures, for the outputs.
-    pub fn timeline(&self) -> watch::Receiver<Arc<PictureTimeline>> {
+    pub(super) fn timeline(&self) -> watch::Receiver<Arc<PictureTimeline>> {
         self.timeline.clone()
     }
 
     /// Says what is happening from program time `at` on.
-    pub fn say(&self, line: &str, live: bool, at: ProgramTime) {
+    pub(super) fn say(&self, line: &str, live: bool, at: ProgramTime) {
         self.change(at, |content| {
             content.slate.line = line.to_owned();
             content.slate.live = live;
@@ -123,7 +123,7 @@ impl SlateDesk {
     }
 
     /// Takes the space's own title and host, where the operator gave none.
-    pub fn describe(&self, title: Option<&str>, host: Option<&str>) {
+    pub(super) fn describe(&self, title: Option<&str>, host: Option<&str>) {
         self.change(self.program.now(), |content| {
             if let (Some(title), false) = (title, content.own_title) {
                 content.slate.title = title.to_owned();

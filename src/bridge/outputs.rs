@@ -21,7 +21,7 @@ use crate::status::OutputStatus;
 const CLOSING: Duration = Duration::from_secs(8);
 
 /// Every output of a show, in the configuration's order.
-pub struct Outputs {
+pub(super) struct Outputs {
     handles: Vec<(String, OutputHandle)>,
     tracker: TaskTracker,
     token: CancellationToken,
@@ -29,7 +29,7 @@ pub struct Outputs {
 
 impl Outputs {
     /// Starts every output that is enabled; the others wait to be started.
-    pub fn start(
+    pub(super) fn start(
         config: &ShowConfig,
         secrets: &Secrets,
         feed: &AudioFeed,
@@ -64,12 +64,12 @@ impl Outputs {
     }
 
     /// Whether there is none: the show is only recorded.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.handles.is_empty()
     }
 
     /// What each says of itself.
-    pub fn status(&self) -> Vec<watch::Receiver<OutputStatus>> {
+    pub(super) fn status(&self) -> Vec<watch::Receiver<OutputStatus>> {
         self.handles.iter().map(|(_, handle)| handle.status()).collect()
     }
 
@@ -77,7 +77,7 @@ impl Outputs {
     ///
     /// # Errors
     /// When there is no such output; the text names those that are.
-    pub async fn act(&self, name: &str, action: OutputAction) -> Result<(), String> {
+    pub(super) async fn act(&self, name: &str, action: OutputAction) -> Result<(), String> {
         let Some((_, handle)) = self.handles.iter().find(|(own, _)| own == name) else {
             let names: Vec<&str> = self.handles.iter().map(|(name, _)| name.as_str()).collect();
             return Err(format!("there is no output {name}; the show has: {}", names.join(", ")));
@@ -91,7 +91,7 @@ impl Outputs {
     }
 
     /// Closes every connection; what does not close in time is abandoned.
-    pub async fn stop(&self) {
+    pub(super) async fn stop(&self) {
         self.token.cancel();
         if tokio::time::timeout(CLOSING, self.tracker.wait()).await.is_err() {
             tracing::warn!("An output did not close in time.");

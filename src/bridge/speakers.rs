@@ -9,14 +9,14 @@ const MOST: usize = 32;
 
 /// The last word on who is on stage.
 #[derive(Debug, Clone, Default)]
-pub struct Speakers {
+pub(super) struct Speakers {
     names: Vec<String>,
     levels: Vec<u32>,
 }
 
 impl Speakers {
     /// Takes the facts of one segment, in order.
-    pub fn on_facts(&mut self, facts: &[SegmentFact]) {
+    pub(super) fn on_facts(&mut self, facts: &[SegmentFact]) {
         for fact in facts {
             match fact {
                 SegmentFact::Participants { names, .. } => {
@@ -29,7 +29,7 @@ impl Speakers {
     }
 
     /// Everybody on stage: the host first, whose level comes first and who is not among the participants.
-    pub fn now(&self) -> Vec<SpeakerStatus> {
+    pub(super) fn now(&self) -> Vec<SpeakerStatus> {
         let names = std::iter::once("host".to_owned()).chain(self.names.iter().cloned());
         names.zip(&self.levels).map(|(name, level)| SpeakerStatus { name, level: *level }).collect()
     }

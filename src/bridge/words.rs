@@ -8,7 +8,7 @@ use crate::session::SessionState;
 use crate::status::ShowState;
 
 /// What the slate says in `state`.
-pub fn slate_line(texts: &SlateTexts, state: SessionState, start: Option<Timestamp>, now: Timestamp, zone: &TimeZone) -> String {
+pub(super) fn slate_line(texts: &SlateTexts, state: SessionState, start: Option<Timestamp>, now: Timestamp, zone: &TimeZone) -> String {
     match state {
         SessionState::Connecting => texts.connecting.clone(),
         SessionState::Waiting => match start.filter(|start| *start > now) {
@@ -28,7 +28,7 @@ fn fill(text: &str, start: Timestamp, now: Timestamp, zone: &TimeZone) -> String
 }
 
 /// The state of the show that belongs to a state of its session.
-pub fn show_state(state: SessionState) -> ShowState {
+pub(super) fn show_state(state: SessionState) -> ShowState {
     match state {
         SessionState::Connecting | SessionState::Waiting => ShowState::Waiting,
         SessionState::Live => ShowState::Live,
@@ -38,7 +38,7 @@ pub fn show_state(state: SessionState) -> ShowState {
 }
 
 /// The show in one sentence.
-pub fn sentence(state: ShowState, has_outputs: bool, start: Option<Timestamp>, now: Timestamp) -> String {
+pub(super) fn sentence(state: ShowState, has_outputs: bool, start: Option<Timestamp>, now: Timestamp) -> String {
     let where_to = if has_outputs { "on the air" } else { "being recorded" };
     match state {
         ShowState::Starting => "Getting ready.".to_owned(),

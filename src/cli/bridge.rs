@@ -22,7 +22,6 @@ const HANDOVER_MAX: u64 = 8 << 20;
 const GRACE_EXCEEDED: u8 = 2;
 
 /// What the composition root needs.
-#[expect(dead_code, reason = "the composition root takes it apart")]
 pub(super) struct Handed {
     /// The show.
     pub(super) config: ShowConfig,

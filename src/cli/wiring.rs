@@ -1,6 +1,6 @@
 //! Where the verbs meet the parts of the program that they start. Nothing is decided here.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,12 +10,24 @@ use super::check::{self, Checks, ImageUse};
 use super::doctor::{self, DoctorOptions, DoctorParts};
 use super::prepare::{self, Prepared};
 use super::runtime;
+use crate::bridge::{self, ShowEnd};
 use crate::clock::Clock;
 use crate::config::{Known, PresetDefaults, Secrets};
+use crate::output::preset::Preset;
+use crate::supervisor::policy::EXIT_FAILED;
 
 /// Everything that is known of destinations.
 fn presets() -> Vec<PresetDefaults> {
-    Vec::new()
+    let defaults = |name: &str, preset: &Preset| PresetDefaults {
+        name: name.to_owned(),
+        url: preset.url.as_ref().map(ToString::to_string),
+        backup_url: preset.backup_url.as_ref().map(ToString::to_string),
+        requires_url: preset.requires_url,
+        key_page: Some(preset.key_page.clone()),
+        max_video_kbps: (preset.max_video_kbps > 0).then_some(preset.max_video_kbps),
+        verified: preset.verified,
+    };
+    Preset::names().into_iter().filter_map(|name| Some(defaults(name, Preset::find(name)?))).collect()
 }
 
 /// The id that a Space's link names.
@@ -29,8 +41,19 @@ fn image(_path: &Path, _purpose: ImageUse) -> Result<(), String> {
 }
 
 /// Carries a show in this process.
-pub(super) async fn carry(_handed: Handed) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("this build has no bridge")
+pub(super) async fn carry(handed: Handed) -> anyhow::Result<ExitCode> {
+    let Handed { config, secrets, folder, clock, suspend } = handed;
+    match bridge::carry(config, secrets, folder, clock, suspend).await {
+        Ok(ShowEnd::Ended | ShowEnd::Suspended) => Ok(ExitCode::SUCCESS),
+        Ok(ShowEnd::Failed(_)) => Ok(EXIT_FAILED.into()),
+        // Starting again would fail the same way.
+        Err(error) if error.is_permanent() => {
+            tracing::error!(%error, "The show cannot be carried.");
+            drop(writeln!(io::stderr(), "spacebridge: {error}"));
+            Ok(EXIT_FAILED.into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What `run` needs, asking for missing keys where somebody `can_answer`.
