@@ -10,9 +10,7 @@ mod template;
 pub mod aac_encode;
 pub mod decode;
 pub mod elements;
-pub mod rtmp;
-pub mod tls;
-pub mod remux;
+pub mod picture_encode;
 pub mod uri;
 pub mod picture_encode;
 

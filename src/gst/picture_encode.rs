@@ -19,18 +19,48 @@ const TEMPLATE: Template = Template::new("picture", include_str!("../../pipeline
 /// Measured: under 2 s for 1920x1080 on one slow core. A machine that is busy elsewhere gets its time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whether frames of this size and rate can be encoded: planes without padding, and whole seconds of samples.
-pub fn fits(format: VideoFormat) -> bool {
-    let side = 16..=4096;
-    side.contains(&format.width)
-        && side.contains(&format.height)
-        && format.width.is_multiple_of(8)
-        && format.height.is_multiple_of(2)
-        && (1..=60).contains(&format.fps)
+/// How the planes of a 4:2:0 frame lie in memory: luma, blue, red, each row padded to four bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planes {
+    /// Bytes from one row of luma to the next.
+    pub luma_stride: usize,
+    /// Bytes from one row of either chroma to the next.
+    pub chroma_stride: usize,
+    /// Rows of luma; chroma has half of them.
+    pub rows: usize,
 }
 
-/// Encodes a loop whose frame `index` (0 to [`VideoFormat::loop_frames`]) is `frame(index)`: planar 4:2:0 (luma, blue,
-/// red), BT.709, limited range, without padding. `video_kbps` is a constant bitrate held by filler; 0 lets a quiet
+impl Planes {
+    /// The planes of a frame of `width` x `height` pixels, both even.
+    pub fn new(width: u32, height: u32) -> Self {
+        let padded = |bytes: u32| bytes.next_multiple_of(4) as usize;
+        Self { luma_stride: padded(width), chroma_stride: padded(width / 2), rows: height as usize }
+    }
+
+    /// Bytes of the luma plane.
+    pub fn luma(&self) -> usize {
+        self.luma_stride * self.rows
+    }
+
+    /// Bytes of either chroma plane.
+    pub fn chroma(&self) -> usize {
+        self.chroma_stride * self.rows / 2
+    }
+
+    /// Bytes of a frame.
+    pub fn frame(&self) -> usize {
+        self.luma() + 2 * self.chroma()
+    }
+}
+
+/// Whether frames of this size and rate can be encoded.
+pub fn fits(format: VideoFormat) -> bool {
+    let side = |pixels: u32| (16..=4096).contains(&pixels) && pixels.is_multiple_of(2);
+    side(format.width) && side(format.height) && (1..=60).contains(&format.fps)
+}
+
+/// Encodes a loop whose frame `index` (0 to [`VideoFormat::loop_frames`]) is `frame(index)`: BT.709 in limited
+/// range, as [`Planes`] says. `video_kbps` is a constant bitrate held by filler; 0 lets a quiet
 /// picture be small. Blocks until done; one frame at a time is asked for, and at most a few are in memory.
 ///
 /// # Errors
@@ -44,7 +74,7 @@ pub fn encode_loop(
     let input: AppSrc = pipeline.element("in")?;
     let collected = collect(&pipeline.element("out")?);
     pipeline.play_blocking()?;
-    let frame_size = format.width as usize * format.height as usize * 3 / 2;
+    let frame_size = Planes::new(format.width, format.height).frame();
     for index in 0..format.loop_frames() {
         let data = frame(index);
         if data.len() != frame_size {
@@ -262,6 +292,15 @@ mod tests {
             let rate = bits as f64 / 2.0 / 1000.0;
             assert!((rate / f64::from(kbps) - 1.0).abs() < 0.1, "{rate} kbit/s of {kbps}");
         }
+    }
+
+    #[test]
+    fn widths_that_need_padding_are_encoded_as_they_are() {
+        let format = VideoFormat { width: 854, height: 482, fps: 30 };
+        let size = Planes::new(854, 482).frame();
+        let picture = encode_loop(format, 0, |_| vec![100; size]).expect("a loop");
+        let (count, complaints) = decoded_frames(&byte_stream(&[&picture]));
+        assert_eq!((count, complaints.as_str()), (60, ""));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct SlateContent {
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
     /// No video encoder takes pictures of that size.
-    #[error("a slate of {width}x{height} cannot be encoded: take 1280x720 or 1920x1080")]
+    #[error("a slate of {width}x{height} cannot be encoded: take even numbers, such as 1280x720 or 1920x1080")]
     BadSize {
         /// Pixels per line.
         width: u32,
@@ -204,17 +204,17 @@ impl SlateFrames {
         self.count
     }
 
-    /// Frame `index` (it wraps around) as an encoder takes it: planar 4:2:0, BT.709, limited range, without padding.
+    /// Frame `index` (it wraps around) as [`picture_encode::encode_loop`] takes it.
     pub fn frame(&self, index: usize) -> Vec<u8> {
-        let size = (self.base.width(), self.base.height());
+        let planes = picture_encode::Planes::new(self.base.width(), self.base.height());
         if self.flashes(index) {
-            return yuv::white(size.0, size.1);
+            return yuv::white(planes);
         }
         let mut frame = self.still.clone();
         for place in &self.places {
             if let Some(mut part) = self.base.clone_rect(*place) {
                 self.motion.draw(&mut part.as_mut(), (place.x(), place.y()), self.phase(index));
-                yuv::write(&part, *place, size, &mut frame);
+                yuv::write(&part, *place, planes, &mut frame);
             }
         }
         frame
@@ -237,6 +237,22 @@ impl SlateFrames {
     fn flashes(&self, index: usize) -> bool {
         self.flash && index.is_multiple_of(self.count.max(1))
     }
+}
+
+/// Whether a file can be the slate's template.
+///
+/// # Errors
+/// [`PictureError`] with what to do.
+pub fn check_template(path: &Path) -> Result<(), PictureError> {
+    Slate::load(&SlateConfig { template: Some(path.to_owned()), ..SlateConfig::default() }).map(drop)
+}
+
+/// Whether a file can be the slate's artwork, or a slate by itself.
+///
+/// # Errors
+/// [`PictureError`] with what to do.
+pub fn check_image(path: &Path) -> Result<(), PictureError> {
+    artwork::read_image(path).map(drop)
 }
 
 fn read_template(path: &Path) -> Result<Arc<str>, PictureError> {

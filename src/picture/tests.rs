@@ -92,6 +92,7 @@ fn a_missing_broken_or_huge_image_is_an_error_that_says_what_to_do() {
         ] {
             let error = Slate::load(&config).expect_err("an error").to_string();
             assert!(error.contains(words) && error.contains(path.to_str().expect("a path")), "{error}");
+            assert_eq!(check_image(path).expect_err("an error").to_string(), error);
             let (slate, error) = Slate::load_or_default(&config);
             assert!(error.is_some() && slate.frames(&content("t", "Live", true)).count() == 60);
         }
@@ -224,4 +225,26 @@ fn cost_of_a_picture() {
             cpu() - drawn
         );
     }
+}
+
+#[test]
+#[ignore = "for eyes to judge: writes an encoded loop as target/slate-preview/loop.h264"]
+fn encoded_preview() {
+    let slate = Slate::load(&config(HD)).expect("a slate");
+    let frames = slate.frames(&content("The Friday Night Space: what the new telescope saw", "Live", true));
+    let encoded = crate::gst::picture_encode::encode_loop(HD, 3000, |index| frames.frame(index)).expect("a loop");
+    let config = &encoded.codec_data;
+    let sps = usize::from(config[6]) << 8 | usize::from(config[7]);
+    let start = [0, 0, 0, 1];
+    let mut stream = [&start[..], &config[8..8 + sps], &start[..], &config[11 + sps..]].concat();
+    for frame in &encoded.frames {
+        let mut rest = &frame[..];
+        while let Some((length, after)) = rest.split_first_chunk::<4>() {
+            let (unit, next) = after.split_at(u32::from_be_bytes(*length) as usize);
+            stream.extend_from_slice(&start);
+            stream.extend_from_slice(unit);
+            rest = next;
+        }
+    }
+    std::fs::write("target/slate-preview/loop.h264", stream).expect("a file");
 }

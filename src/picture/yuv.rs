@@ -4,6 +4,8 @@
 
 use resvg::tiny_skia::{IntRect, Pixmap};
 
+use crate::gst::picture_encode::Planes;
+
 /// Luma and chroma of black in limited range.
 const BLACK: i32 = 16;
 const NEUTRAL: i32 = 128;
@@ -11,36 +13,35 @@ const NEUTRAL: i32 = 128;
 /// Luma of white in limited range.
 const WHITE: u8 = 235;
 
-/// A whole frame: the luma plane, then both chroma planes of half the width and height.
+/// A whole frame.
 pub(super) fn frame(rgba: &Pixmap) -> Vec<u8> {
-    let (width, height) = (rgba.width(), rgba.height());
-    let mut frame = vec![0; (width * height) as usize * 3 / 2];
-    if let Some(place) = IntRect::from_xywh(0, 0, width, height) {
-        write(rgba, place, (width, height), &mut frame);
+    let planes = Planes::new(rgba.width(), rgba.height());
+    let mut frame = vec![0; planes.frame()];
+    if let Some(place) = IntRect::from_xywh(0, 0, rgba.width(), rgba.height()) {
+        write(rgba, place, planes, &mut frame);
     }
     frame
 }
 
-/// A frame of this size that is white all over.
-pub(super) fn white(width: u32, height: u32) -> Vec<u8> {
-    let luma = (width * height) as usize;
-    let mut frame = vec![WHITE; luma * 3 / 2];
-    frame[luma..].fill(NEUTRAL as u8);
+/// A frame that is white all over.
+pub(super) fn white(planes: Planes) -> Vec<u8> {
+    let mut frame = vec![WHITE; planes.frame()];
+    frame[planes.luma()..].fill(NEUTRAL as u8);
     frame
 }
 
-/// Writes `part` at `place`, whose corner and size are even, into a frame of `size`.
-pub(super) fn write(part: &Pixmap, place: IntRect, size: (u32, u32), frame: &mut [u8]) {
-    let (width, height) = (size.0 as usize, size.1 as usize);
+/// Writes `part` at `place`, whose corner and size are even, into a frame.
+pub(super) fn write(part: &Pixmap, place: IntRect, planes: Planes, frame: &mut [u8]) {
     let (left, top) = (place.x().max(0) as usize, place.y().max(0) as usize);
-    let (luma, chroma) = frame.split_at_mut(width * height);
-    let (blue, red) = chroma.split_at_mut(width * height / 4);
+    let (luma, chroma) = frame.split_at_mut(planes.luma());
+    let (blue, red) = chroma.split_at_mut(planes.chroma());
     let row_bytes = part.width() as usize * 4;
     for (n, rows) in part.data().chunks_exact(row_bytes * 2).enumerate() {
         let (upper, lower) = rows.split_at(row_bytes);
         let y = top + 2 * n;
-        let at = y / 2 * (width / 2) + left / 2;
-        let (upper_luma, lower_luma) = luma[y * width..(y + 2) * width].split_at_mut(width);
+        let at = y / 2 * planes.chroma_stride + left / 2;
+        let stride = planes.luma_stride;
+        let (upper_luma, lower_luma) = luma[y * stride..(y + 2) * stride].split_at_mut(stride);
         let pairs = upper.chunks_exact(8).zip(lower.chunks_exact(8));
         let lumas = upper_luma[left..].chunks_exact_mut(2).zip(lower_luma[left..].chunks_exact_mut(2));
         let chromas = blue[at..].iter_mut().zip(&mut red[at..]);
@@ -86,7 +87,9 @@ mod tests {
             pixels.fill(Color::from_rgba8(r, g, b, 255));
             let frame = frame(&pixels);
             let near = |n: usize, wanted: u8| frame[n].abs_diff(wanted) <= 1;
-            assert!((0..4).all(|n| near(n, expected[0])) && near(4, expected[1]) && near(5, expected[2]), "{frame:?}");
+            // Rows of two pixels, padded to four bytes.
+            assert!([0, 1, 4, 5].iter().all(|n| near(*n, expected[0])), "{frame:?}");
+            assert!(near(8, expected[1]) && near(12, expected[2]), "{frame:?}");
         }
     }
 
@@ -97,7 +100,7 @@ mod tests {
         let mut part = Pixmap::new(4, 2).expect("pixels");
         part.fill(Color::WHITE);
         let mut all = frame(&still);
-        write(&part, IntRect::from_xywh(8, 4, 4, 2).expect("a place"), (16, 8), &mut all);
+        write(&part, IntRect::from_xywh(8, 4, 4, 2).expect("a place"), Planes::new(16, 8), &mut all);
         let lit: Vec<usize> = (0..128).filter(|n| all[*n] > 200).collect();
         assert_eq!(lit, [72, 73, 74, 75, 88, 89, 90, 91]);
     }

@@ -1,6 +1,4 @@
 //! Tests with real parts: servers, sockets, files. One binary, so that media tests can take turns.
 
 mod config;
-mod output;
-mod protocol;
-mod support;
+mod picture;
