@@ -14,6 +14,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("flvmux", "gstreamer1.0-plugins-good"),
     ("matroskamux", "gstreamer1.0-plugins-good"),
     ("matroskademux", "gstreamer1.0-plugins-good"),
+    ("qtdemux", "gstreamer1.0-plugins-good"),
     ("mp4mux", "gstreamer1.0-plugins-good"),
     ("flacenc", "gstreamer1.0-plugins-good"),
     ("souphttpsrc", "gstreamer1.0-plugins-good"),

@@ -9,10 +9,14 @@ mod template;
 
 pub mod aac_encode;
 pub mod decode;
+pub mod decode_file;
 pub mod elements;
+pub mod measure;
 pub mod picture_encode;
+pub mod remux;
+pub mod rtmp;
+pub mod tls;
 pub mod uri;
-pub mod picture_encode;
 
 pub use pipeline::{BusEvent, Fault, FaultKind, Pipeline};
 pub use template::{Hole, Template};

@@ -170,7 +170,7 @@ fn lines(text: Node<'_, '_>, fitted: &Fitted, room: Room, spread: f32) -> String
         _ => 0.0,
     };
     // Said again, so that a spacing in `em` follows the shrunk size.
-    let spacing = text.ancestors().find_map(|node| node.attribute("letter-spacing")).unwrap_or("normal");
+    let spacing = text.ancestors().find_map(|node| node.attribute("letter-spacing")).unwrap_or("0");
     let mut svg = String::new();
     for (n, line) in fitted.lines.iter().enumerate() {
         let (start, y) = (x - anchor * line.width, first + n as f32 * LINE_HEIGHT * fitted.size);

@@ -1,4 +1,10 @@
 //! Tests with real parts: servers, sockets, files. One binary, so that media tests can take turns.
 
 mod config;
+mod output;
 mod picture;
+mod protocol;
+mod recording;
+mod rehearsal_parts;
+mod supervisor;
+mod support;

@@ -1,0 +1,233 @@
+//! The simulated space: speaks X's endpoints with their very path shapes, and plays the ruler in real time.
+//!
+//! Owns its server and its script. It knows nothing of the bridge: it is driven over `POST /control` and asked over
+//! `GET /control/report`. All paths and answers follow what public clients observed (yt-dlp, twspace-crawler,
+//! twspace-dl, fireattack's notes).
+
+mod api;
+pub mod chunk;
+pub mod control;
+mod hls;
+pub mod script;
+mod state;
+mod tape;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use tokio::net::TcpListener;
+
+pub use self::control::{Order, SpaceReport, SpaceStarted};
+use self::state::Space;
+use super::RehearsalError;
+use crate::clock::Clock;
+
+/// How the space is to be.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SpaceArgs {
+    /// How long the space has been running when it starts, in seconds.
+    #[arg(long = "running-for", value_name = "SECONDS", default_value_t = 30)]
+    pub running_for_seconds: u32,
+    /// The space waits for the order to start.
+    #[arg(long)]
+    pub not_started: bool,
+    /// Announces a start so many seconds from now.
+    #[arg(long = "scheduled-in", value_name = "SECONDS")]
+    pub scheduled_in_seconds: Option<u32>,
+    /// Media sequence number of the first chunk.
+    #[arg(long, default_value_t = 0)]
+    pub first_sequence: u64,
+    /// Chunks are listed late by up to so many milliseconds.
+    #[arg(long, default_value_t = 0)]
+    pub jitter_ms: u64,
+    /// Title of the space.
+    #[arg(long, default_value = "Rehearsal: the ruler, live")]
+    pub title: String,
+    /// Handle of the host.
+    #[arg(long, default_value = "rehearsal")]
+    pub host: String,
+    /// Handles of guests on stage.
+    #[arg(long, value_delimiter = ',', default_value = "alice,bob")]
+    pub guests: Vec<String>,
+    /// How sizes of ID3 frames are written.
+    #[arg(long, value_enum, default_value_t = chunk::Id3Sizes::Synchsafe)]
+    pub id3_sizes: chunk::Id3Sizes,
+    /// Refuses playlists and chunks without a `Referer`.
+    #[arg(long)]
+    pub needs_referer: bool,
+}
+
+impl Default for SpaceArgs {
+    fn default() -> Self {
+        Self {
+            running_for_seconds: 30,
+            not_started: false,
+            scheduled_in_seconds: None,
+            first_sequence: 0,
+            jitter_ms: 0,
+            title: "Rehearsal: the ruler, live".to_owned(),
+            host: "rehearsal".to_owned(),
+            guests: vec!["alice".to_owned(), "bob".to_owned()],
+            id3_sizes: chunk::Id3Sizes::Synchsafe,
+            needs_referer: false,
+        }
+    }
+}
+
+impl SpaceArgs {
+    /// The command line that makes these arguments again.
+    pub fn to_arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["rehearsal-space".to_owned()];
+        let mut give = |name: &str, value: String| arguments.push(format!("--{name}={value}"));
+        give("running-for", self.running_for_seconds.to_string());
+        give("first-sequence", self.first_sequence.to_string());
+        give("jitter-ms", self.jitter_ms.to_string());
+        give("title", self.title.clone());
+        give("host", self.host.clone());
+        give("guests", self.guests.join(","));
+        let sizes = if self.id3_sizes == chunk::Id3Sizes::Plain { "plain" } else { "synchsafe" };
+        give("id3-sizes", sizes.to_owned());
+        if let Some(seconds) = self.scheduled_in_seconds {
+            give("scheduled-in", seconds.to_string());
+        }
+        arguments.extend(self.not_started.then(|| "--not-started".to_owned()));
+        arguments.extend(self.needs_referer.then(|| "--needs-referer".to_owned()));
+        arguments
+    }
+}
+
+/// A space that is ready to be served.
+#[derive(Debug)]
+pub struct SpaceServer {
+    listener: TcpListener,
+    space: Arc<Space>,
+}
+
+impl SpaceServer {
+    /// Takes a free port on 127.0.0.1 and encodes the first minutes of the ruler.
+    ///
+    /// # Errors
+    /// When there is no port, or the encoder does not work.
+    pub async fn bind(args: SpaceArgs, clock: Clock) -> Result<Self, RehearsalError> {
+        let position = u64::from(args.running_for_seconds);
+        let tape = tokio::task::spawn_blocking(move || tape::Tape::start(position))
+            .await
+            .map_err(|error| RehearsalError::Options(error.to_string()))??;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = TcpListener::bind(address).await.map_err(RehearsalError::io("the space found no port"))?;
+        let port = listener.local_addr().map_err(RehearsalError::io("the space found no port"))?.port();
+        Ok(Self { listener, space: Arc::new(Space::new(args, port, tape, clock)) })
+    }
+
+    /// Where it is.
+    pub fn started(&self) -> SpaceStarted {
+        let space = &self.space;
+        let origin = format!("http://127.0.0.1:{}", space.port);
+        SpaceStarted {
+            port: space.port,
+            space_id: space.id.clone(),
+            space_url: format!("https://x.com/i/spaces/{}", space.id),
+            api_base: format!("{origin}/i/api"),
+            guest_base: origin,
+            playlist_url: hls::playlist_url(space),
+        }
+    }
+
+    /// Serves until `until` is over.
+    ///
+    /// # Errors
+    /// When the server itself fails.
+    pub async fn serve(self, until: impl Future<Output = ()> + Send + 'static) -> Result<(), RehearsalError> {
+        let space = self.space.clone();
+        // The tape must go on even when nobody asks for anything.
+        let heart = tokio::spawn(async move {
+            loop {
+                space.now_ms();
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+        });
+        let served = axum::serve(self.listener, router(self.space)).with_graceful_shutdown(until);
+        let result = served.await.map_err(RehearsalError::io("the simulated space stopped"));
+        heart.abort();
+        result
+    }
+}
+
+/// The process `rehearsal-space`: prints where it is and serves until its parent is gone.
+///
+/// # Errors
+/// When it does not start, or nobody reads its start line.
+pub async fn serve(args: SpaceArgs, out: impl tokio::io::AsyncWrite + Unpin) -> Result<(), RehearsalError> {
+    let lifeline = super::lifeline::Lifeline::open().map_err(RehearsalError::io("standard input cannot be read"))?;
+    let server = SpaceServer::bind(args, Clock::system()).await?;
+    super::lifeline::announce(out, &server.started()).await?;
+    server.serve(lifeline.ended()).await
+}
+
+fn router(space: Arc<Space>) -> Router {
+    let hls = "/Transcoding/v1/hls/{key}";
+    Router::new()
+        .route("/1.1/guest/activate.json", post(api::activate_guest))
+        .route("/i/api/graphql/{query}/{operation}", get(api::graphql))
+        .route("/i/api/1.1/live_video_stream/status/{media_key}", get(api::status))
+        .route("/i/api/1.1/live_video_stream/authorized_status/{*rest}", get(api::gone))
+        .route(&format!("{hls}/non_transcode/{{region}}/{{bucket}}/audio-space/{{file}}"), get(hls::file))
+        .route(&format!("{hls}/transcode/{{region}}/{{bucket}}/{{token}}/audio-space/{{file}}"), get(hls::transcoded))
+        .route("/control", post(control_order))
+        .route("/control/report", get(control_report))
+        .fallback(api::gone)
+        .with_state(space)
+}
+
+async fn control_order(
+    State(space): State<Arc<Space>>,
+    headers: HeaderMap,
+    Json(order): Json<Order>,
+) -> Json<SpaceReport> {
+    space.saw("control", &headers);
+    tracing::info!(?order, "Order received.");
+    space.obey(order);
+    Json(space.report())
+}
+
+async fn control_report(State(space): State<Arc<Space>>) -> Json<SpaceReport> {
+    Json(space.report())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: SpaceArgs,
+    }
+
+    #[test]
+    fn a_child_gets_the_very_arguments_of_its_parent() {
+        let args = SpaceArgs {
+            running_for_seconds: 7,
+            not_started: true,
+            scheduled_in_seconds: Some(9),
+            first_sequence: 40_000,
+            jitter_ms: 250,
+            title: "--title=<b>\u{202e}".to_owned(),
+            guests: vec!["a".to_owned(), "b".to_owned()],
+            id3_sizes: chunk::Id3Sizes::Plain,
+            needs_referer: true,
+            ..SpaceArgs::default()
+        };
+        for args in [args, SpaceArgs::default()] {
+            // The subcommand's name stands where the program's would.
+            let again = Line::try_parse_from(args.to_arguments()).expect("a command line").args;
+            assert_eq!(format!("{again:?}"), format!("{args:?}"));
+        }
+    }
+}
