@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bridge::protocol::OutputAction;
+use crate::rehearsal::ingest::IngestArgs;
+use crate::rehearsal::space::SpaceArgs;
 
 /// A restreaming bridge: a live audio space to RTMP(S) outputs, with a recording.
 #[derive(Debug, Parser)]
@@ -61,10 +63,10 @@ pub enum Command {
     Bridge(BridgeArgs),
     /// The simulated space of a rehearsal
     #[command(hide = true)]
-    RehearsalSpace(ChildArgs),
+    RehearsalSpace(SpaceArgs),
     /// A stand-in ingest of a rehearsal
     #[command(hide = true)]
-    RehearsalIngest(ChildArgs),
+    RehearsalIngest(IngestArgs),
 }
 
 /// Arguments of `run`.
@@ -249,6 +251,12 @@ pub struct RehearseArgs {
     /// A configuration whose slate and outputs are rehearsed
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What happens to the space: a plan by its name
+    #[arg(long, value_name = "NAME", default_value = "plain")]
+    pub plan: String,
+    /// Where the recording and the logs go
+    #[arg(long, value_name = "DIR", default_value = "rehearsal")]
+    pub folder: PathBuf,
     /// Publish to the configuration's own ingests
     #[arg(long, requires = "config")]
     pub publish_for_real: bool,
@@ -263,14 +271,6 @@ pub struct BridgeArgs {
     /// Name of the show
     #[arg(long)]
     pub show: String,
-}
-
-/// Arguments of a rehearsal's child processes, in their own words.
-#[derive(Debug, Clone, Args)]
-pub struct ChildArgs {
-    /// Passed on as they are
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub arguments: Vec<String>,
 }
 
 #[cfg(test)]

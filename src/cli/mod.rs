@@ -11,6 +11,7 @@ mod logging;
 mod output;
 mod plain;
 mod prepare;
+mod rehearse;
 mod run;
 mod status;
 mod tally;
@@ -74,8 +75,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => wiring::doctor(&args),
         Command::Rehearse(args) => wiring::rehearse(&args, &global),
         Command::Bridge(args) => bridge::run(&args),
-        Command::RehearsalSpace(args) => wiring::rehearsal_space(&args),
-        Command::RehearsalIngest(args) => wiring::rehearsal_ingest(&args),
+        Command::RehearsalSpace(args) => rehearse::space(args),
+        Command::RehearsalIngest(args) => rehearse::ingest(args),
     }
 }
 

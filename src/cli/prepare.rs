@@ -11,7 +11,7 @@ use super::args::RunArgs;
 use super::check::{ImageCheck, file_problems, problem_list};
 use crate::config::key_store::KeyStore;
 use crate::config::secrets::{Places, Prompt, Resolved, ask_on_terminal, resolve};
-use crate::config::{Known, OutputConfig, RunOptions, SecretRef, ShowConfig, SourceKind, from_link, load};
+use crate::config::{Known, OutputConfig, RunOptions, SecretRef, Secrets, ShowConfig, SourceKind, from_link, load};
 
 /// What `run` needs of a configuration, whether it came from a file or from options.
 pub(super) struct Prepared {
@@ -40,6 +40,13 @@ pub(super) fn prepare(
         secret_variables: secret_variables(&config),
         closing: config.show.closing,
     })
+}
+
+/// A configuration file and its secrets.
+pub(super) fn configured(file: &Path, can_answer: bool, known: Known<'_>) -> anyhow::Result<(ShowConfig, Secrets)> {
+    let config = configuration_of(file, known)?;
+    let resolved = secrets(&config, can_answer)?;
+    Ok((config, resolved.secrets))
 }
 
 fn configuration(

@@ -2,6 +2,7 @@
 //! word; `status --watch` shows the same without being the parent.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -22,7 +23,7 @@ use crate::bridge::client::BridgeClient;
 use crate::bridge::protocol::Update;
 use crate::bridge::state_folder::{self, StateFolder};
 use crate::clock::Clock;
-use crate::status::ShowState;
+use crate::status::{ShowState, ShowStatus};
 use crate::supervisor::{Launch, Notice, Order, Outcome, Supervisor};
 
 /// How long the last status is waited for when the bridge process is gone.
@@ -39,12 +40,14 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let destination =
         if face == Face::Screen { logging::Destination::File(&own_log) } else { logging::Destination::Stderr };
     logging::start(global, LevelFilter::WARN, destination).context("cannot start the log")?;
-    let launch = launch(&prepared, global)?;
-    runtime()?.block_on(carry(folder, launch, prepared, face))
+    let launch = launch(&prepared, state_folder::root()?, global)?;
+    let log = folder.log().display().to_string();
+    runtime()?.block_on(async { carry(folder, launch, prepared, face).await?.last_word(&log) })
 }
 
-fn launch(prepared: &Prepared, global: &Global) -> anyhow::Result<Launch> {
-    let mut launch = Launch::this_program(&prepared.show, state_folder::root()?).context("cannot find this program")?;
+/// How the bridge of a prepared show is started.
+pub(super) fn launch(prepared: &Prepared, state_root: PathBuf, global: &Global) -> anyhow::Result<Launch> {
+    let mut launch = Launch::this_program(&prepared.show, state_root).context("cannot find this program")?;
     launch.secret_variables.clone_from(&prepared.secret_variables);
     launch.arguments.extend((0..global.verbose).map(|_| "-v".into()));
     if global.log_format == LogFormat::Json {
@@ -53,12 +56,17 @@ fn launch(prepared: &Prepared, global: &Global) -> anyhow::Result<Launch> {
     Ok(launch)
 }
 
-async fn carry(folder: StateFolder, launch: Launch, prepared: Prepared, face: Face) -> anyhow::Result<ExitCode> {
+/// Carries the show and shows it, until the bridge has ended for good.
+pub(super) async fn carry(
+    folder: StateFolder,
+    launch: Launch,
+    prepared: Prepared,
+    face: Face,
+) -> anyhow::Result<Carried> {
     let clock = Clock::system();
     let signals = Signals::listen()?;
     let (orders, taken) = mpsc::channel(8);
     let (notices, noticed) = mpsc::unbounded_channel();
-    let log = folder.log();
     let client = BridgeClient::new(folder.clone());
     let supervisor = Supervisor::new(folder, launch, prepared.handover, prepared.closing, clock.clone(), notices);
     let (ui, inputs) = Ui::open(face, &prepared.show, Leaving::No, clock.clone())?;
@@ -69,10 +77,21 @@ async fn carry(folder: StateFolder, launch: Launch, prepared: Prepared, face: Fa
         orders,
         leaving: Leaving::No,
         last_death: Vec::new(),
-        last_state: None,
+        last_status: None,
     };
     let supervising = tokio::spawn(supervisor.run(taken));
-    parent.go(supervising, follow(client), noticed, inputs, signals, &log.display().to_string()).await
+    parent.go(supervising, follow(client), noticed, inputs, signals).await
+}
+
+/// A show that is over.
+pub(super) struct Carried {
+    /// How its bridge ended.
+    pub(super) outcome: Outcome,
+    /// The last that was heard of it.
+    pub(super) last_status: Option<ShowStatus>,
+    ui: Ui,
+    tally: Tally,
+    last_death: Vec<String>,
 }
 
 /// The signals that mean something to a show.
@@ -101,7 +120,7 @@ struct Parent {
     orders: mpsc::Sender<Order>,
     leaving: Leaving,
     last_death: Vec<String>,
-    last_state: Option<ShowState>,
+    last_status: Option<ShowStatus>,
 }
 
 impl Parent {
@@ -112,8 +131,7 @@ impl Parent {
         mut notices: mpsc::UnboundedReceiver<Notice>,
         mut inputs: Option<mpsc::Receiver<Input>>,
         mut signals: Signals,
-        log: &str,
-    ) -> anyhow::Result<ExitCode> {
+    ) -> anyhow::Result<Carried> {
         let outcome = loop {
             tokio::select! {
                 outcome = &mut supervising => break outcome,
@@ -135,7 +153,8 @@ impl Parent {
             self.note(&notice);
         }
         let outcome = outcome.context("the supervisor failed")?.context("cannot start the bridge process")?;
-        self.last_word(&outcome, log)
+        let Self { ui, tally, last_death, last_status, .. } = self;
+        Ok(Carried { outcome, last_status, ui, tally, last_death })
     }
 
     fn hear(&mut self, heard: &Heard) {
@@ -143,7 +162,7 @@ impl Parent {
             Heard::Update(update) => {
                 if let Update::Status(status) = update {
                     self.tally.add(status, self.clock.now());
-                    self.last_state = Some(status.state);
+                    self.last_status = Some(status.as_ref().clone());
                 }
                 self.ui.update(update);
             }
@@ -186,23 +205,26 @@ impl Parent {
             tracing::warn!(%error, "An order to the supervisor was lost.");
         }
     }
+}
 
-    fn last_word(self, outcome: &Outcome, log: &str) -> anyhow::Result<ExitCode> {
-        let Self { ui, tally, last_death, last_state, .. } = self;
+impl Carried {
+    /// What is said when everything is over, and the exit code.
+    fn last_word(self, log: &str) -> anyhow::Result<ExitCode> {
+        let Self { outcome, ui, tally, last_death, last_status } = self;
         let (was_screen, is_json) = (ui.is_screen(), ui.is_json());
         // Gives the terminal back, so that the last word stays on it.
         drop(ui);
-        if was_screen && *outcome != Outcome::Clean {
+        if was_screen && outcome != Outcome::Clean {
             last_death.iter().for_each(|line| say(line));
         }
-        if let Some(words) = words_of(outcome, log) {
+        if let Some(words) = words_of(&outcome, log) {
             drop(writeln!(io::stderr(), "spacebridge: {words}"));
         }
         if is_json {
             tally.summary(outcome.exit_code()).map_or(Ok(()), |summary| say_json(&summary))?;
         } else {
             tally.lines().iter().for_each(|line| say(line));
-            if last_state == Some(ShowState::Suspended) {
+            if last_status.is_some_and(|status| status.state == ShowState::Suspended) {
                 say("The show is suspended: run the same command within 30 minutes to resume it.");
             }
         }

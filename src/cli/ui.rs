@@ -14,6 +14,7 @@ use super::view::{Input, Leaving, Model, View};
 use super::{say, say_json};
 use crate::bridge::protocol::Update;
 use crate::clock::Clock;
+use crate::status::ShowState;
 use crate::supervisor::Notice;
 
 /// Pause between two statuses in JSON lines: programs ask for more over the protocol.
@@ -28,6 +29,8 @@ pub(super) enum Face {
     Plain,
     /// JSON lines.
     Json,
+    /// Nothing: somebody else has the last word.
+    Silent,
 }
 
 impl Face {
@@ -52,7 +55,8 @@ pub(super) struct Ui {
 enum Open {
     Screen { view: View, model: Box<Model> },
     Plain(Plain),
-    Json { said: Option<Instant> },
+    Json { said: Option<(Instant, ShowState)> },
+    Silent,
 }
 
 impl Ui {
@@ -72,6 +76,7 @@ impl Ui {
             }
             Face::Plain => (Open::Plain(Plain::new(zone.clone())), None),
             Face::Json => (Open::Json { said: None }, None),
+            Face::Silent => (Open::Silent, None),
         };
         let mut ui = Self { face, clock, zone };
         ui.redraw();
@@ -82,6 +87,7 @@ impl Ui {
     pub(super) fn update(&mut self, update: &Update) {
         let now = self.clock.now();
         match (&mut self.face, update) {
+            (Open::Silent, _) => {}
             (Open::Screen { model, .. }, Update::Event(event)) => model.add_event(event.clone()),
             (Open::Screen { model, .. }, Update::Status(status)) => {
                 model.set_status(Arc::clone(status));
@@ -92,9 +98,11 @@ impl Ui {
                 plain.status(status, now, self.clock.wall()).iter().for_each(|line| say(line));
             }
             (Open::Json { .. }, Update::Event(_)) => drop(say_json(update)),
-            (Open::Json { said }, Update::Status(_)) => {
-                if said.is_none_or(|before| now.duration_since(before) >= JSON_STATUS) {
-                    *said = Some(now);
+            (Open::Json { said }, Update::Status(status)) => {
+                // A change of state is said at once.
+                let is_old = |(at, state): (Instant, _)| state != status.state || now.duration_since(at) >= JSON_STATUS;
+                if said.is_none_or(is_old) {
+                    *said = Some((now, status.state));
                     drop(say_json(update));
                 }
             }
@@ -124,6 +132,7 @@ impl Ui {
                     drop(say_json(&json!({"type": "notice", "at": at, "lines": lines})));
                 }
             }
+            Open::Silent => {}
         }
     }
 
@@ -142,6 +151,7 @@ impl Ui {
             }
             Open::Plain(_) => say(&format!("{} {words}", super::plain::time_of_day(at, &self.zone))),
             Open::Json { .. } => drop(say_json(&json!({"type": "notice", "at": at, "lines": [words]}))),
+            Open::Silent => {}
         }
     }
 

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::args::{CheckArgs, ChildArgs, DoctorArgs, Global, RehearseArgs, RunArgs};
+use super::args::{CheckArgs, DoctorArgs, Global, RehearseArgs, RunArgs};
 use super::bridge::Handed;
 use super::check::{self, Checks, ImageUse};
 use super::doctor::{self, DoctorOptions, DoctorParts};
 use super::prepare::{self, Prepared};
-use super::runtime;
+use super::{rehearse, runtime};
 use crate::bridge::{self, ShowEnd};
 use crate::clock::Clock;
 use crate::config::{Known, PresetDefaults, Secrets};
@@ -88,16 +88,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// `rehearse`.
-pub(super) fn rehearse(_args: &RehearseArgs, _global: &Global) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("this build has no rehearsal")
-}
-
-/// The simulated space.
-pub(super) fn rehearsal_space(_args: &ChildArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("this build has no rehearsal")
-}
-
-/// A stand-in ingest.
-pub(super) fn rehearsal_ingest(_args: &ChildArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("this build has no rehearsal")
+pub(super) fn rehearse(args: &RehearseArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let presets = presets();
+    rehearse::run(args, global, Known { presets: &presets, space_link: &space_link })
 }

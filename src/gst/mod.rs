@@ -15,6 +15,7 @@ pub mod measure;
 pub mod picture_encode;
 pub mod remux;
 pub mod rtmp;
+pub mod rtmp_fault;
 pub mod tls;
 pub mod uri;
 

@@ -114,7 +114,10 @@ impl FaultClass {
             Self::TlsMissing => Some("Install the Debian package glib-networking.".to_owned()),
             Self::Stalled => Some("Check the upload of this machine: it may be too slow for all outputs.".to_owned()),
             Self::Local => Some(format!("Run `spacebridge doctor`, and check output {name}.")),
-            Self::Closed | Self::Other => None,
+            Self::Closed => Some(format!(
+                "If it happens again within seconds, check the key of output {name}: some platforms take a wrong one first."
+            )),
+            Self::Other => None,
         }
     }
 }

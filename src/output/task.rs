@@ -53,6 +53,8 @@ pub(super) struct Task {
     last_error: Option<String>,
     /// The fault that was reported and still holds: it is not reported again with every attempt.
     reported: Option<FaultClass>,
+    /// Whether it was reported that this connection drops media.
+    slow: bool,
     status: watch::Sender<OutputStatus>,
     status_at: Instant,
 }
@@ -83,6 +85,7 @@ impl Task {
             rate: Rate::default(),
             last_error: None,
             reported: None,
+            slow: false,
             status,
             status_at: now,
         };
@@ -117,6 +120,13 @@ impl Task {
         if let Some(connection) = &self.connection {
             let (bytes, offered) = (connection.bytes_out(), connection.offered());
             self.rate.note(bytes, self.inputs.clock.now());
+            let slow = connection.dropped() > 0;
+            if slow && !self.slow {
+                let message = format!("{} takes the stream too slowly: parts of it are left out.", self.server);
+                let remedy = "Check the upload of this machine: it may be too slow for all outputs.";
+                self.events.warning("output.slow", &self.subject, message, Some(remedy));
+            }
+            self.slow = slow;
             self.on(Event::Progress { bytes, offered }).await;
         }
         self.on(Event::Tick).await;
@@ -197,6 +207,7 @@ impl Task {
         self.totals.bytes += connection.bytes_out();
         self.totals.dropped += connection.dropped();
         self.rate.clear();
+        self.slow = false;
         Some(connection)
     }
 

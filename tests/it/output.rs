@@ -148,7 +148,7 @@ async fn output_frozen_others_keep_time() {
     until(&a, "it is live again", 30, |status| status.connections == 2 && status.state == OutputState::Live).await;
     victim.grows(2 * SECONDS_OF_BYTES).await;
     let told = show.end().await;
-    assert_eq!(codes(&told, "output a")[..2], ["output.live", "output.stalled"]);
+    assert_eq!(codes(&told, "output a")[..3], ["output.live", "output.slow", "output.stalled"]);
     assert_eq!(codes(&told, "output b"), ["output.live"]);
     let [recording] = &healthy.recordings()[..] else { panic!("{:?}", healthy.recordings()) };
     Tracks::of(recording).assert_continuous_from(0);
@@ -193,8 +193,10 @@ async fn late_join_starts_with_audio_and_video_at_zero() {
     let show = Show::start();
     until_live(&show.output("early", &live_url(&early), None)).await;
     early.grows(2 * SECONDS_OF_BYTES).await;
-    until_live(&show.output("late", &live_url(&late), None)).await;
+    let output = show.output("late", &live_url(&late), None);
+    until_live(&output).await;
     late.grows(3 * SECONDS_OF_BYTES).await;
+    until(&output, "its rate is right", 10, |status| (2800..3600).contains(&status.kbps)).await;
     show.end().await;
     for nginx in [&early, &late] {
         let [recording] = &nginx.recordings()[..] else { panic!("{:?}", nginx.recordings()) };

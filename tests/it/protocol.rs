@@ -215,3 +215,26 @@ async fn a_state_folder_too_deep_for_a_socket_address_works_all_the_same() {
     assert_eq!(bridge.client().hello().await.unwrap().show, "night");
     assert!(bridge.folder.is_on_the_air());
 }
+
+#[tokio::test]
+async fn the_verbs_of_the_command_line_are_clients_of_the_bridge() {
+    let root = tempfile::tempdir().unwrap();
+    let mut bridge = Bridge::start(root.path(), "night").await;
+    let verb = |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_spacebridge"));
+        command.args(arguments).env("SPACEBRIDGE_STATE", root.path()).kill_on_drop(true).output()
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+
+    let status = verb(&["status", "--json"]).await.unwrap();
+    let status: ShowStatus = serde_json::from_slice(&status.stdout).expect("one JSON object");
+    assert_eq!(status.show, "night");
+    assert!(text(&verb(&["output", "list"]).await.unwrap().stdout).starts_with("youtube"));
+    assert!(verb(&["end"]).await.unwrap().status.success());
+    assert!(matches!(bridge.commands.recv().await, Some(BridgeCommand::End)));
+
+    let wrong = verb(&["status", "nigth"]).await.unwrap();
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong.stderr).contains("shows: night"), "{}", text(&wrong.stderr));
+    assert_eq!(verb(&["run"]).await.unwrap().status.code(), Some(64));
+}

@@ -1,5 +1,6 @@
 //! Tools as child processes that end with their owner, by their own process ids.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -16,11 +17,20 @@ const PACKAGES: &[(&str, &str)] = &[
 
 /// Where the tool is; fails with the package that has it.
 pub(crate) fn find(tool: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    find_in(&std::env::var_os("PATH").unwrap_or_default(), tool).unwrap_or_else(|lack| panic!("{lack}"))
+}
+
+fn find_in(path: &OsStr, tool: &str) -> Result<PathBuf, String> {
+    let folders = std::env::split_paths(path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let found = folders.map(|folder: PathBuf| folder.join(tool)).find(|path| path.is_file());
     let package = PACKAGES.iter().find(|(name, _)| *name == tool).map_or("?", |(_, package)| package);
-    found.unwrap_or_else(|| panic!("this test needs {tool}: install the Debian package {package}"))
+    found.ok_or_else(|| format!("this test needs {tool}: install the Debian package {package}"))
+}
+
+#[test]
+fn a_missing_tool_fails_the_test_and_names_its_package() {
+    let lack = find_in(OsStr::new("/nonexistent"), "ffprobe").expect_err("not there");
+    assert!(lack.contains("install the Debian package ffmpeg"), "{lack}");
 }
 
 /// Runs a tool to its end.

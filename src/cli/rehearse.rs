@@ -1,0 +1,113 @@
+//! `spacebridge rehearse`: the real program against a simulated space and stand-in ingests, and a verdict.
+
+use std::io::{IsTerminal, Write, stderr, stdin};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+
+use super::args::{Global, RehearseArgs};
+use super::prepare::{self, Prepared};
+use super::ui::Face;
+use super::{run, runtime, say, say_json};
+use crate::bridge::state_folder::StateFolder;
+use crate::clock::Clock;
+use crate::config::{Known, Secrets, ShowConfig};
+use crate::rehearsal::ingest::{self, IngestArgs};
+use crate::rehearsal::space::{self, SpaceArgs};
+use crate::rehearsal::plan::Plan;
+use crate::rehearsal::{self, RealOutputs, RehearsalOptions, RunOutcome};
+use crate::supervisor::Outcome;
+
+/// Holds a rehearsal.
+pub(super) fn run(args: &RehearseArgs, global: &Global, known: Known<'_>) -> anyhow::Result<ExitCode> {
+    let clock = Clock::system();
+    let started = clock.wall().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let folder = std::path::absolute(&args.folder).context("the rehearsal's folder has no path")?.join(started);
+    let options = RehearsalOptions {
+        folder: folder.clone(),
+        plan: Plan::named(&args.plan)?,
+        publish_for_real: real_outputs(args, known)?,
+        clock,
+    };
+    let face = if args.json { Face::Silent } else { Face::choose(false, false) };
+    let on_screen = Arc::new(AtomicBool::new(false));
+    let screen = on_screen.clone();
+    let bridge = async |config: ShowConfig, secrets: Secrets| {
+        screen.store(face == Face::Screen, Ordering::Relaxed);
+        let outcome = carry(&folder, &config, &secrets, face, global).await;
+        screen.store(false, Ordering::Relaxed);
+        outcome.unwrap_or_else(|error| RunOutcome { status: None, error: Some(format!("{error:#}")) })
+    };
+    let say_line = |line: &str| {
+        if !args.json && !on_screen.load(Ordering::Relaxed) {
+            say(line);
+        }
+    };
+    let judgement = runtime()?.block_on(rehearsal::run(options, bridge, say_line))?;
+    if args.json {
+        say_json(&judgement.verdict)?;
+    } else {
+        judgement.lines().iter().for_each(|line| say(line));
+    }
+    Ok(if judgement.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the real bridge under the real supervisor, with its state beside the rehearsal's recording.
+async fn carry(
+    folder: &Path,
+    config: &ShowConfig,
+    secrets: &Secrets,
+    face: Face,
+    global: &Global,
+) -> anyhow::Result<RunOutcome> {
+    let root = folder.join("state");
+    let state = StateFolder::open_in(&root, &config.show.name)?;
+    let log = state.log();
+    let prepared = Prepared {
+        show: config.show.name.clone(),
+        handover: secrets.to_handover(config),
+        secret_variables: Vec::new(),
+        closing: config.show.closing,
+    };
+    let launch = run::launch(&prepared, root, global)?;
+    let carried = run::carry(state, launch, prepared, face).await?;
+    let error = match carried.outcome {
+        Outcome::Clean => None,
+        other => Some(format!("the bridge ended as {other:?}; its log is {}", log.display())),
+    };
+    Ok(RunOutcome { status: carried.last_status.clone(), error })
+}
+
+/// The operator's own outputs, named before anything is published to them.
+fn real_outputs(args: &RehearseArgs, known: Known<'_>) -> anyhow::Result<Option<RealOutputs>> {
+    let (true, Some(file)) = (args.publish_for_real, &args.config) else { return Ok(None) };
+    let (config, secrets) = prepare::configured(file, stdin().is_terminal() && stderr().is_terminal(), known)?;
+    let mut out = stderr().lock();
+    writeln!(out, "This rehearsal publishes a test sound and a test picture for about a minute to:")?;
+    for output in &config.outputs {
+        writeln!(out, "  {} at {}", output.name, output.url)?;
+    }
+    if stdin().is_terminal() {
+        write!(out, "Type yes to go on: ")?;
+        out.flush()?;
+        let mut answer = String::new();
+        stdin().read_line(&mut answer)?;
+        anyhow::ensure!(answer.trim() == "yes", "nothing was published");
+    }
+    Ok(Some(RealOutputs { config, secrets }))
+}
+
+/// The simulated space, as a child of a rehearsal.
+pub(super) fn space(args: SpaceArgs) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(space::serve(args, tokio::io::stdout()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A stand-in ingest, as a child of a rehearsal.
+pub(super) fn ingest(args: IngestArgs) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(ingest::serve(args, tokio::io::stdout()))?;
+    Ok(ExitCode::SUCCESS)
+}
