@@ -1,0 +1,59 @@
+# Everything a person or a forge does with spacebridge. `make` alone lists it.
+#
+# Package lists are in packaging/debian-*.txt; the Dockerfile reads the same ones.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# A toolchain that rustup has just installed is not on the PATH of this shell yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export CARGO ?= cargo
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BINARY := $(TARGET)/release/spacebridge
+PREFIX ?= /usr/local
+DOC := $(DESTDIR)$(PREFIX)/share/doc/spacebridge
+
+.PHONY: help run build test bench fuzz image-check install fmt clean
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Install what is missing, build, rehearse for about a minute (no account needed)
+	$(BINARY) rehearse $(ARGS)
+
+build: ## Build the release binary
+	@packaging/install-packages.sh run build
+	@packaging/check-rust.sh
+	$(CARGO) build --release --locked --bin spacebridge
+
+test: ## Format, lints, unit tests, integration tests with real servers
+	@packaging/install-packages.sh run build test
+	@packaging/check-rust.sh rustfmt clippy
+	@packaging/test.sh
+
+bench: ## CPU and memory beside ffmpeg (BENCH_ROUNDS, BENCH_SECONDS)
+	@packaging/install-packages.sh run build test
+	@$(MAKE) build
+	python3 bench/bench.py --binary $(BINARY) --results $(TARGET)/bench
+
+fuzz: ## Every parser of outside bytes, a minute each (FUZZ_SECONDS)
+	@packaging/install-packages.sh run build
+	@packaging/check-rust.sh
+	@packaging/fuzz.sh
+
+image-check: build ## Try the Dockerfile's run stage in a chroot: no Docker engine needed, but root
+	@packaging/install-packages.sh image
+	python3 packaging/image_check.py --binary $(BINARY) --work $(TARGET)/image-check
+
+install: ## Copy the built binary and the sample configuration below PREFIX (/usr/local)
+	@test -x $(BINARY) || { echo "There is no $(BINARY) yet: make build" >&2; exit 1; }
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/spacebridge
+	install -D -m 0644 -t $(DOC) README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE config/spacebridge.toml
+
+fmt: ## Format the code
+	$(CARGO) fmt
+
+clean: ## Remove what was built
+	$(CARGO) clean
