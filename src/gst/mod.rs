@@ -3,6 +3,7 @@
 //! One [`Pipeline`] is one failure domain. Its text lives in `pipelines/`, one file each; element names in it are the
 //! contract with the modules here. Nothing in here knows shows, sessions or the recording's format.
 
+mod file_tags;
 mod pipeline;
 mod samples;
 mod template;
@@ -19,6 +20,7 @@ pub mod rtmp_fault;
 pub mod tls;
 pub mod uri;
 
+pub use file_tags::{Cover, FileTags};
 pub use pipeline::{BusEvent, Fault, FaultKind, Pipeline};
 pub use template::{Hole, Template};
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gstreamer as gst;
-use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSrc};
 
+use super::file_tags::{self, FileTags};
 use super::{GstError, Hole, Pipeline, Template};
 use crate::media::AAC_FRAME_SAMPLES;
 
@@ -26,28 +26,6 @@ const STALL: Duration = Duration::from_secs(60);
 
 /// Writing the index and copying behind it: an hour's file takes well under a second.
 const ENDING: Duration = Duration::from_secs(600);
-
-/// What stands in a finished file about it.
-#[derive(Debug, Clone, Default)]
-pub struct FileTags {
-    /// Title.
-    pub title: Option<String>,
-    /// Artist.
-    pub artist: Option<String>,
-    /// Year, month and day.
-    pub date: Option<(u16, u8, u8)>,
-    /// Front cover.
-    pub cover: Option<Cover>,
-}
-
-/// A picture that goes into a file as it is.
-#[derive(Debug, Clone)]
-pub struct Cover {
-    /// `image/png` or `image/jpeg`.
-    pub media_type: &'static str,
-    /// The file's bytes.
-    pub bytes: Bytes,
-}
 
 /// An `.m4a` that is being written.
 #[derive(Debug)]
@@ -85,7 +63,7 @@ impl M4aWriter {
         input.set_caps(Some(&caps));
         let mux: gst::Element = pipeline.element("mux")?;
         mux.set_property("faststart-file", scratch);
-        set_tags(&pipeline, tags)?;
+        file_tags::set_mp4(&mux, tags);
         pipeline.element::<gst::Element>("out")?.set_property("location", path);
         pipeline.play_blocking()?;
         Ok(Self { pipeline, input, sample_rate, frames: 0 })
@@ -159,9 +137,12 @@ pub fn remux_mka(from: &Path, to: &Path, tags: &FileTags) -> Result<(), GstError
     let pipeline = MKA.build(&[])?;
     pipeline.element::<gst::Element>("src")?.set_property("location", from);
     pipeline.element::<gst::Element>("out")?.set_property("location", to);
-    set_tags(&pipeline, tags)?;
+    let stand_ins = file_tags::set_mka(&pipeline.element("mux")?, tags);
     pipeline.play_blocking()?;
-    pipeline.wait_for_end(ENDING)
+    pipeline.wait_for_end(ENDING)?;
+    drop(pipeline);
+    file_tags::replace(to, &stand_ins)
+        .map_err(|error| GstError::Failed { name: "remux_mka", reason: error.to_string() })
 }
 
 /// One access unit of a captured stream.
@@ -258,44 +239,4 @@ fn channel_mask(channels: u32) -> i64 {
         8 => 0xFF,
         _ => 0x3,
     }
-}
-
-const MONTHS: [glib::DateMonth; 12] = [
-    glib::DateMonth::January,
-    glib::DateMonth::February,
-    glib::DateMonth::March,
-    glib::DateMonth::April,
-    glib::DateMonth::May,
-    glib::DateMonth::June,
-    glib::DateMonth::July,
-    glib::DateMonth::August,
-    glib::DateMonth::September,
-    glib::DateMonth::October,
-    glib::DateMonth::November,
-    glib::DateMonth::December,
-];
-
-fn set_tags(pipeline: &Pipeline, tags: &FileTags) -> Result<(), GstError> {
-    let mux: gst::Element = pipeline.element("mux")?;
-    let Some(setter) = mux.dynamic_cast_ref::<gst::TagSetter>() else { return Ok(()) };
-    let mode = gst::TagMergeMode::ReplaceAll;
-    if let Some(title) = &tags.title {
-        setter.add_tag::<gst::tags::Title>(&title.as_str(), mode);
-    }
-    if let Some(artist) = &tags.artist {
-        setter.add_tag::<gst::tags::Artist>(&artist.as_str(), mode);
-    }
-    if let Some((year, month, day)) = tags.date
-        && let Some(month) = MONTHS.get(usize::from(month).wrapping_sub(1))
-        && let Ok(date) = glib::Date::from_dmy(day, *month, year)
-    {
-        setter.add_tag::<gst::tags::Date>(&date, mode);
-    }
-    if let Some(cover) = &tags.cover {
-        let caps = gst::Caps::new_empty_simple(cover.media_type);
-        let buffer = gst::Buffer::from_slice(cover.bytes.clone());
-        let sample = gst::Sample::builder().buffer(&buffer).caps(&caps).build();
-        setter.add_tag::<gst::tags::Image>(&sample, mode);
-    }
-    Ok(())
 }

@@ -17,7 +17,8 @@ use super::folder::{Folder, folder_name, is_plain};
 use super::line::{hex, sha256_hex};
 use super::reader::{Archive, CaptureArchive, SessionArchive};
 use super::track::Track;
-use crate::gst::remux::{Cover, FileTags, captured_frames, remux_mka};
+use crate::gst::remux::{captured_frames, remux_mka};
+use crate::gst::{Cover, FileTags};
 
 /// Largest cover that goes into a file.
 const COVER_LIMIT: u64 = 10 << 20;
@@ -228,6 +229,9 @@ impl<'a> Job<'a> {
             return Ok(());
         }
         let name = self.next_name("mka")?;
+        if self.tags.cover.is_some() {
+            self.note(format!("{name} has no cover: this GStreamer cannot put one into a Matroska file."));
+        }
         remux_mka(&from, &self.folder.path().join(part(&name)), &self.tags)?;
         let seconds = capture.seconds.unwrap_or(0.0);
         self.publish(EpisodeFact { seconds, ..EpisodeFact::default() })

@@ -13,7 +13,7 @@ use super::facts::Fact;
 pub const FORMAT_VERSION: u64 = 1;
 
 /// Longest line that is read. Written ones stay far below: texts, names and ID3 facts are bounded.
-pub const MAX_LINE: usize = 1 << 20;
+pub(super) const MAX_LINE: usize = 1 << 20;
 
 const CHECK_KEY: &[u8] = b",\"check\":\"";
 const CHECK_DIGITS: usize = 16;
@@ -62,7 +62,7 @@ struct Head {
 ///
 /// # Errors
 /// When the fact cannot be written as JSON, which no fact of ours is.
-pub fn encode(seq: u64, at: Timestamp, fact: &Fact) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn encode(seq: u64, at: Timestamp, fact: &Fact) -> Result<Vec<u8>, serde_json::Error> {
     let mut line = serde_json::to_vec(&Written { v: FORMAT_VERSION, seq, at, fact })?;
     line.pop();
     let check = check_of(&line);
@@ -111,12 +111,12 @@ fn check_of(body: &[u8]) -> String {
 }
 
 /// SHA-256 in lower-case hexadecimal.
-pub fn sha256_hex(bytes: &[u8]) -> String {
+pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
 /// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a string cannot fail");

@@ -139,8 +139,9 @@ impl Recording {
 
     /// Keeps a segment. If it can neither be written nor held it is listed as missing.
     pub fn segment(&self, segment: NewSegment) {
-        let command = Command::Segment(Box::new(segment));
-        let Err(Command::Segment(segment)) = self.send_if_room(command) else { return };
+        if self.has_room(segment.bytes.len()) {
+            return self.send(Command::Segment(Box::new(segment)));
+        }
         self.send(Command::Fact(Fact::Missing(MissingFact {
             session: segment.session,
             first_sequence: segment.sequence,
@@ -164,11 +165,12 @@ impl Recording {
 
     /// Appends to the session's captured Matroska stream; a new header begins a new file.
     pub fn capture(&self, session: &str, bytes: Bytes) {
-        let command = Command::Capture { session: session.to_owned(), bytes };
-        if let Err(Command::Capture { session, bytes }) = self.send_if_room(command) {
-            let (bytes, cause) = (bytes.len() as u64, self.queue.cause().to_owned());
-            self.send(Command::Fact(Fact::CaptureLost { session, bytes, cause }));
+        let session = session.to_owned();
+        if self.has_room(bytes.len()) {
+            return self.send(Command::Capture { session, bytes });
         }
+        let (bytes, cause) = (bytes.len() as u64, self.queue.cause().to_owned());
+        self.send(Command::Fact(Fact::CaptureLost { session, bytes, cause }));
     }
 
     /// The session's captured stream is over, as when its connection is lost.
@@ -242,17 +244,16 @@ impl Recording {
         }
     }
 
-    /// Hands over, or gives back what would be too much to hold.
-    fn send_if_room(&self, command: Command) -> Result<(), Command> {
-        if self.queue.held.load(Ordering::Relaxed) + command.cost() <= self.surroundings.limits.held_bytes {
-            self.send(command);
-            return Ok(());
+    /// Whether so many bytes more may wait to be written; says once when something begins to be lost.
+    fn has_room(&self, bytes: usize) -> bool {
+        if self.queue.held.load(Ordering::Relaxed) + bytes <= self.surroundings.limits.held_bytes {
+            return true;
         }
         if !self.queue.losing.swap(true, Ordering::Relaxed) {
             let message = "The recording loses what arrives now: too much waits to be written.";
             self.surroundings.events.error("recording.losing", "recording", message, Some("free some space at once"));
         }
-        Err(command)
+        false
     }
 
     fn send(&self, command: Command) {

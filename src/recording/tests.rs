@@ -199,6 +199,7 @@ fn kill9_at_any_moment_loses_nothing_that_was_written() {
         };
         let before = journal().map_or(0, |(_, length)| length);
         eventually("the child writes", || journal().is_some_and(|(_, length)| length > before + 1000));
+        // Somewhere else within the next writes each time.
         std::thread::sleep(Duration::from_micros(round * 2_713 % 20_000));
         child.kill().expect("a kill");
         child.wait().expect("an end");
@@ -240,6 +241,8 @@ async fn disk_full_child() {
         for _ in 0..count {
             recording.segment(segment(sequence, &body(sequence)));
             sequence += 1;
+            let status = || status.borrow().error.is_some();
+            eventually("it is written", || status() || recording.queue.held.load(Ordering::Relaxed) < 40_000);
         }
     };
     feed(20);

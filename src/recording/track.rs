@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::adts::AacConfig;
-use crate::gst::GstError;
-use crate::gst::remux::{FileTags, M4aWriter, silent_frame};
+use crate::gst::remux::{M4aWriter, silent_frame};
+use crate::gst::{FileTags, GstError};
 use crate::media::AAC_FRAME_SAMPLES;
 
 /// Longer holes are not filled with silence: nobody posts them, and a broken timestamp must not fill a disk.

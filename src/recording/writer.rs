@@ -119,12 +119,12 @@ impl Writer {
                 // The archive is free again before anybody is told.
                 drop(self);
                 // Who asked may be gone.
-                drop(done.send(true));
+                done.send(true).ok();
                 return;
             }
             if let Some(done) = self.gave_up() {
                 drop(self);
-                drop(done.send(false));
+                done.send(false).ok();
                 return;
             }
             if !open {
@@ -178,8 +178,11 @@ impl Writer {
             Command::Segment(segment) => self.store.segment(segment)?,
             Command::Capture { session, bytes } => return self.store.capture(session, bytes),
             Command::EndCapture { session } => self.store.end_capture(session)?,
-            // Who asked may be gone.
-            Command::Flush(done) => drop(done.take().map(|done| done.send(()))),
+            Command::Flush(done) => {
+                if done.take().is_some_and(|done| done.send(()).is_err()) {
+                    tracing::debug!("Nobody waits for the recording any more.");
+                }
+            }
             Command::Close { fact, .. } => {
                 self.store.end_captures()?;
                 self.store.fact(fact.clone())?;

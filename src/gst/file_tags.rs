@@ -1,0 +1,158 @@
+//! What stands in a finished file about it: title, artist, date, cover.
+//!
+//! The muxers of GStreamer 1.22 write some of it in ways that no reader expects; this module knows how to get it right.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+
+/// What stands in a finished file about it.
+#[derive(Debug, Clone, Default)]
+pub struct FileTags {
+    /// Title.
+    pub title: Option<String>,
+    /// Artist.
+    pub artist: Option<String>,
+    /// Year, month and day.
+    pub date: Option<(u16, u8, u8)>,
+    /// Front cover; only `.m4a` files can have one.
+    pub cover: Option<Cover>,
+}
+
+/// A picture that goes into a file as it is.
+#[derive(Debug, Clone)]
+pub struct Cover {
+    /// `image/png` or `image/jpeg`.
+    pub media_type: &'static str,
+    /// The file's bytes.
+    pub bytes: Bytes,
+}
+
+const MODE: gst::TagMergeMode = gst::TagMergeMode::ReplaceAll;
+
+const MONTHS: [glib::DateMonth; 12] = [
+    glib::DateMonth::January,
+    glib::DateMonth::February,
+    glib::DateMonth::March,
+    glib::DateMonth::April,
+    glib::DateMonth::May,
+    glib::DateMonth::June,
+    glib::DateMonth::July,
+    glib::DateMonth::August,
+    glib::DateMonth::September,
+    glib::DateMonth::October,
+    glib::DateMonth::November,
+    glib::DateMonth::December,
+];
+
+/// Sets the tags of an mp4mux.
+pub(super) fn set_mp4(mux: &gst::Element, tags: &FileTags) {
+    let Some(setter) = mux.dynamic_cast_ref::<gst::TagSetter>() else { return };
+    if let Some(title) = &tags.title {
+        setter.add_tag::<gst::tags::Title>(&title.as_str(), MODE);
+    }
+    if let Some(artist) = &tags.artist {
+        setter.add_tag::<gst::tags::Artist>(&artist.as_str(), MODE);
+    }
+    if let Some(date) = tags.date {
+        set_mp4_date(setter, date);
+    }
+    if let Some(cover) = &tags.cover {
+        let caps = gst::Caps::new_empty_simple(cover.media_type);
+        let buffer = gst::Buffer::from_slice(cover.bytes.clone());
+        let sample = gst::Sample::builder().buffer(&buffer).caps(&caps).build();
+        setter.add_tag::<gst::tags::Image>(&sample, MODE);
+    }
+}
+
+/// mp4mux writes 2 January as `2026-1-2`, which is no ISO 8601 date: it gets the whole atom instead.
+fn set_mp4_date(setter: &gst::TagSetter, (year, month, day): (u16, u8, u8)) {
+    let atom = gst::Buffer::from_slice(date_atom(&format!("{year:04}-{month:02}-{day:02}")));
+    let info = gst::Structure::builder("application/x-gst-qt-ilst-tag").field("style", "itunes").build();
+    let sample = gst::Sample::builder().buffer(&atom).info(info).build();
+    let mut list = gst::TagList::new();
+    let new = list.get_mut().expect("a new list has one owner");
+    // The name under which the plugin's own demultiplexer hands over atoms that it does not know.
+    match new.add_generic("private-qt-tag", sample, gst::TagMergeMode::Append) {
+        Ok(()) => setter.merge_tags(&list, gst::TagMergeMode::Append),
+        Err(error) => tracing::debug!(%error, "The date could not be added."),
+    }
+}
+
+/// An iTunes-style `©day` atom with its text.
+fn date_atom(date: &str) -> Vec<u8> {
+    const UTF8_TEXT: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 0];
+    let atom = |kind: &[u8], body: &[u8]| {
+        let size = (8 + body.len() as u32).to_be_bytes();
+        [&size[..], kind, body].concat()
+    };
+    let data = atom(b"data", &[&UTF8_TEXT[..], date.as_bytes()].concat());
+    atom(b"\xA9day", &data)
+}
+
+/// Text that stands in a file for another of the same length.
+#[derive(Debug)]
+pub(super) struct StandIn {
+    written: String,
+    meant: String,
+}
+
+/// Sets the tags of a matroskamux. It writes every text that is more than a plain word with quotes and backslashes in
+/// it: such a text gets a stand-in, to be put right by [`replace`] in the finished file. It cannot write attachments, so there is no cover.
+pub(super) fn set_mka(mux: &gst::Element, tags: &FileTags) -> Vec<StandIn> {
+    let Some(setter) = mux.dynamic_cast_ref::<gst::TagSetter>() else { return Vec::new() };
+    let mut stand_ins = Vec::new();
+    let mut plain = |text: &str| {
+        if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return text.to_owned();
+        }
+        let written: String = text.bytes().map(|_| fastrand::alphanumeric()).collect();
+        stand_ins.push(StandIn { written: written.clone(), meant: text.to_owned() });
+        written
+    };
+    if let Some(title) = &tags.title {
+        setter.add_tag::<gst::tags::Title>(&plain(title).as_str(), MODE);
+    }
+    if let Some(artist) = &tags.artist {
+        setter.add_tag::<gst::tags::Artist>(&plain(artist).as_str(), MODE);
+    }
+    if let Some((year, month, day)) = tags.date
+        && let Some(month) = MONTHS.get(usize::from(month).wrapping_sub(1))
+        && let Ok(date) = glib::Date::from_dmy(day, *month, year)
+    {
+        setter.add_tag::<gst::tags::Date>(&date, MODE);
+    }
+    stand_ins
+}
+
+/// Puts the meant texts into the file at `path` where their stand-ins are: behind the id of a Matroska tag's text and
+/// its size, near the end.
+pub(super) fn replace(path: &Path, stand_ins: &[StandIn]) -> io::Result<()> {
+    const TAG_STRING: [u8; 2] = [0x44, 0x87];
+    const LONGEST_SIZE: usize = 8;
+    const NEAR: u64 = 1 << 20;
+    if stand_ins.is_empty() {
+        return Ok(());
+    }
+    let file = File::options().read(true).write(true).open(path)?;
+    let length = file.metadata()?.len();
+    let from = length.saturating_sub(NEAR);
+    let mut bytes = vec![0; (length - from) as usize];
+    file.read_exact_at(&mut bytes, from)?;
+    for at in (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&TAG_STRING)) {
+        let texts = at + TAG_STRING.len() + 1..=at + TAG_STRING.len() + LONGEST_SIZE;
+        let found = |place: &usize, text: &str| bytes.get(*place..).is_some_and(|b| b.starts_with(text.as_bytes()));
+        for stand_in in stand_ins {
+            if let Some(place) = texts.clone().find(|place| found(place, &stand_in.written)) {
+                file.write_all_at(stand_in.meant.as_bytes(), from + place as u64)?;
+            }
+        }
+    }
+    Ok(())
+}
