@@ -3,92 +3,28 @@
 //! It owns the decision which source is tried when, and where media time lies on the program. It touches no pipeline,
 //! no file and no socket: those are behind its handles.
 
-use std::sync::Arc;
+mod parts;
+
 use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::archive::Archive;
-use super::desk::SlateDesk;
 use super::speakers::Speakers;
 use super::words;
-use crate::alert::Events;
-use crate::clock::Clock;
-use crate::config::SlateTexts;
+
 use crate::media::{PcmBlock, ProgramTime, SAMPLE_RATE};
-use crate::program::{Edge, Move, Placement, Program};
+use crate::program::{Edge, Move, Placement};
 use crate::session::{Attempts, Next, Session, SessionState, Transition};
 use crate::source::{
     MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError,
     SourceEvent, SourceFault,
 };
-use crate::status::SpeakerStatus;
+pub(super) use parts::{Handles, Outcome, SessionView, SourceSlot};
 
 /// How often the session looks at the program's time.
 const TICK: Duration = Duration::from_millis(100);
-
-/// A source of the list and how long after its edge it goes on the air.
-pub(super) struct SourceSlot {
-    /// The source; away while an attempt runs.
-    pub(super) source: Option<Box<dyn Source>>,
-    /// Delay between "could be had" and "on the air", in 48 kHz samples.
-    pub(super) delay: u64,
-}
-
-/// What the status shows of the session.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SessionView {
-    /// Where it stands; none before the first attempt.
-    pub(super) state: Option<SessionState>,
-    /// What is known of it.
-    pub(super) info: SessionInfo,
-    /// Who is on stage.
-    pub(super) speakers: Vec<SpeakerStatus>,
-    /// Program sample of media time zero.
-    pub(super) anchor: Option<i64>,
-    /// Segments received.
-    pub(super) segments: u64,
-    /// Samples that came too late for the air.
-    pub(super) late: u64,
-    /// Samples that were skipped on the air.
-    pub(super) skipped: u64,
-    /// What the slate says.
-    pub(super) slate: String,
-}
-
-/// How a session ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// Over; what was placed is heard to its end at this program time.
-    Ended(ProgramTime),
-    /// The token was cancelled.
-    Cancelled,
-    /// Nothing could be had and nothing ever was.
-    Failed(String),
-}
-
-/// What a conductor works with.
-pub(super) struct Handles {
-    /// Wall and monotonic time.
-    pub(super) clock: Clock,
-    /// Where to report.
-    pub(super) events: Events,
-    /// The program.
-    pub(super) program: Arc<Program>,
-    /// The recording.
-    pub(super) archive: Archive,
-    /// The slate.
-    pub(super) desk: SlateDesk,
-    /// What the slate says.
-    pub(super) texts: SlateTexts,
-    /// Zone of every time on the slate.
-    pub(super) zone: TimeZone,
-    /// What the status shows.
-    pub(super) view: watch::Sender<SessionView>,
-}
 
 /// The conductor.
 pub(super) struct Conductor {
@@ -179,7 +115,12 @@ impl Conductor {
         }
     }
 
-    fn start(&mut self, mut source: Box<dyn Source>, events: mpsc::Sender<SourceEvent>, token: &CancellationToken) -> Running {
+    fn start(
+        &mut self,
+        mut source: Box<dyn Source>,
+        events: mpsc::Sender<SourceEvent>,
+        token: &CancellationToken,
+    ) -> Running {
         let continuous = source.is_continuous();
         self.tells_edge = false;
         if continuous {

@@ -8,7 +8,13 @@ use crate::session::SessionState;
 use crate::status::ShowState;
 
 /// What the slate says in `state`.
-pub(super) fn slate_line(texts: &SlateTexts, state: SessionState, start: Option<Timestamp>, now: Timestamp, zone: &TimeZone) -> String {
+pub(super) fn slate_line(
+    texts: &SlateTexts,
+    state: SessionState,
+    start: Option<Timestamp>,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> String {
     match state {
         SessionState::Connecting => texts.connecting.clone(),
         SessionState::Waiting => match start.filter(|start| *start > now) {

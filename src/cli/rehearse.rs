@@ -16,8 +16,8 @@ use crate::bridge::state_folder::StateFolder;
 use crate::clock::Clock;
 use crate::config::{Known, Secrets, ShowConfig};
 use crate::rehearsal::ingest::{self, IngestArgs};
-use crate::rehearsal::space::{self, SpaceArgs};
 use crate::rehearsal::plan::Plan;
+use crate::rehearsal::space::{self, SpaceArgs};
 use crate::rehearsal::{self, RealOutputs, RehearsalOptions, RunOutcome};
 use crate::supervisor::Outcome;
 

@@ -14,6 +14,7 @@ use crate::bridge::{self, ShowEnd};
 use crate::clock::Clock;
 use crate::config::{Known, PresetDefaults, Secrets};
 use crate::output::preset::Preset;
+use crate::picture;
 use crate::supervisor::policy::EXIT_FAILED;
 
 /// Everything that is known of destinations.
@@ -36,8 +37,12 @@ fn space_link(_link: &str) -> Result<String, String> {
 }
 
 /// Whether the picture stage can use an image.
-fn image(_path: &Path, _purpose: ImageUse) -> Result<(), String> {
-    Ok(())
+fn image(path: &Path, purpose: ImageUse) -> Result<(), String> {
+    let checked = match purpose {
+        ImageUse::Template => picture::check_template(path),
+        ImageUse::Still | ImageUse::Artwork => picture::check_image(path),
+    };
+    checked.map_err(|error| error.to_string())
 }
 
 /// Carries a show in this process.

@@ -5,6 +5,7 @@
 
 mod file_tags;
 mod pipeline;
+mod rtmp_fault;
 mod samples;
 mod template;
 
@@ -16,7 +17,6 @@ pub mod measure;
 pub mod picture_encode;
 pub mod remux;
 pub mod rtmp;
-pub mod rtmp_fault;
 pub mod tls;
 pub mod uri;
 

@@ -44,7 +44,7 @@ async fn an_endless_body_is_cut_at_its_limit() {
 
 #[tokio::test]
 async fn a_server_that_never_answers_costs_only_the_time_limit() {
-    let base = serve(Router::new().route("/hang", get(|| std::future::pending::<&'static str>()))).await;
+    let base = serve(Router::new().route("/hang", get(std::future::pending::<&'static str>))).await;
     let request = Request { time_limit: Duration::from_millis(200), ..ask(&base, "hang") };
     let error = client(true, &[]).send(request).await.expect_err("no answer");
     assert_eq!(error, NetError::TimedOut(Duration::from_millis(200)));

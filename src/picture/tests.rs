@@ -1,3 +1,5 @@
+//! The slate as a stranger's words and an operator's files make it.
+
 use super::*;
 
 const HD: VideoFormat = VideoFormat { width: 1280, height: 720, fps: 30 };
@@ -154,97 +156,4 @@ fn a_still_image_still_moves() {
     let changed = first.iter().zip(&other).filter(|(a, b)| a != b).count();
     assert!((50..20_000).contains(&changed), "{changed} bytes change");
     assert_eq!(pixel(&first, HD, 640, 360)[2], 140);
-}
-
-#[test]
-#[ignore = "for eyes to judge: writes every look of the default slate into target/slate-preview"]
-fn previews() {
-    let folder = PathBuf::from("target/slate-preview");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let artwork = write_png(&folder, "artwork.png", 900, 900);
-    let wide = write_png(&folder, "wide.png", 1600, 900);
-    let full = VideoFormat { width: 1920, height: 1080, fps: 30 };
-    let title = "The Friday Night Space: what the new telescope saw";
-    let hostile = "</text><script>alert(1)</script> \u{202e}🚀🔥 שלום עולם مرحبا 世界の皆さん AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA and so on, and \
-                   so on, for ever and ever, and then some more of it, e\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}";
-    let cases = [
-        ("waiting", HD, Some(&artwork), content(title, "Starts at 20:00 UTC", false)),
-        ("live", HD, Some(&artwork), content("Open Questions", "Live", true)),
-        ("live-1080", full, None, content(title, "Live", true)),
-        ("gap", HD, None, content("Open Questions", "The space has dropped out, back in a moment", false)),
-        ("ended", HD, Some(&wide), content("A conversation about everything", "Ended, thank you", false)),
-        ("hostile", HD, None, content(hostile, hostile, true)),
-        ("bare", full, None, SlateContent { line: "Connecting to the space".into(), ..SlateContent::default() }),
-        ("rtl", HD, None, content("مساء الجمعة: حديث طويل عن كل شيء", "Live", true)),
-    ];
-    for (name, format, artwork, content) in cases {
-        let settings = SlateConfig { artwork: artwork.cloned(), ..config(format) };
-        save(&folder.join(format!("{name}.png")), format, &Slate::load(&settings).expect("a slate").frames(&content));
-    }
-    let settings = SlateConfig { image: Some(artwork), ..config(HD) };
-    save(
-        &folder.join("image.png"),
-        HD,
-        &Slate::load(&settings).expect("a slate").frames(&content(title, "Live", true)),
-    );
-}
-
-fn save(path: &Path, format: VideoFormat, frames: &SlateFrames) {
-    let image = image::RgbaImage::from_raw(format.width, format.height, frames.rgba(4)).expect("a whole frame");
-    image.save(path).expect("a written image");
-}
-
-#[test]
-#[expect(clippy::print_stderr, reason = "a measurement is read by people")]
-#[ignore = "measures: run it alone, with --release --nocapture, once per SLATE_LINES=720 or 1080"]
-fn cost_of_a_picture() {
-    let lines: u32 = std::env::var("SLATE_LINES").ok().and_then(|lines| lines.parse().ok()).unwrap_or(720);
-    let format = VideoFormat { width: lines * 16 / 9, height: lines, fps: 30 };
-    let slate = Slate::load(&config(format)).expect("a slate");
-    let cpu = || {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-    };
-    for round in 0..5 {
-        let before = cpu();
-        let frames = slate.frames(&content(&format!("Round {round} of a calm conversation"), "Live", true));
-        let rendered = cpu();
-        for index in 0..60 {
-            drop(frames.frame(index));
-        }
-        let drawn = cpu();
-        let encoded =
-            crate::gst::picture_encode::encode_loop(format, 3000, |index| frames.frame(index)).expect("a loop");
-        let bytes: usize = encoded.frames.iter().map(bytes::Bytes::len).sum();
-        let status = std::fs::read_to_string("/proc/self/status").expect("a status");
-        let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
-        eprintln!(
-            "{lines}: base {:.3} s, 60 frames {:.3} s, encode with frames {:.3} s, {bytes} bytes, {peak}",
-            rendered - before,
-            drawn - rendered,
-            cpu() - drawn
-        );
-    }
-}
-
-#[test]
-#[ignore = "for eyes to judge: writes an encoded loop as target/slate-preview/loop.h264"]
-fn encoded_preview() {
-    let slate = Slate::load(&config(HD)).expect("a slate");
-    let frames = slate.frames(&content("The Friday Night Space: what the new telescope saw", "Live", true));
-    let encoded = crate::gst::picture_encode::encode_loop(HD, 3000, |index| frames.frame(index)).expect("a loop");
-    let config = &encoded.codec_data;
-    let sps = usize::from(config[6]) << 8 | usize::from(config[7]);
-    let start = [0, 0, 0, 1];
-    let mut stream = [&start[..], &config[8..8 + sps], &start[..], &config[11 + sps..]].concat();
-    for frame in &encoded.frames {
-        let mut rest = &frame[..];
-        while let Some((length, after)) = rest.split_first_chunk::<4>() {
-            let (unit, next) = after.split_at(u32::from_be_bytes(*length) as usize);
-            stream.extend_from_slice(&start);
-            stream.extend_from_slice(unit);
-            rest = next;
-        }
-    }
-    std::fs::write("target/slate-preview/loop.h264", stream).expect("a file");
 }

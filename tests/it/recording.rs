@@ -375,36 +375,3 @@ async fn the_manual_checks_what_it_says() {
     std::fs::write(journal, altered).expect("a write");
     assert!(shell(scripts[0]).starts_with("bad line: "));
 }
-
-/// Seconds and peak memory for three hours: `cargo test --release --test it -- --ignored three_hours --nocapture`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-#[expect(clippy::print_stderr, reason = "its answer is read by people")]
-async fn three_hours_are_finished_in_bounded_memory() {
-    let temp = tempfile::tempdir().expect("a folder");
-    let source = source(temp.path(), "source.aac", 60, 48_000, 2);
-    let frames = adts_frames(&source);
-    let recording = recording(temp.path());
-    let status = recording.status();
-    for round in 0..190 {
-        while status.borrow().segments + 200 < round as u64 * 19 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        for (number, chunk) in frames.chunks(FRAMES).take(19).enumerate() {
-            let number = round * 19 + number;
-            recording.segment(segment(number, chunk.concat(), (number * FRAMES * 1024) as i64, FRAMES as u64 * 1024));
-        }
-    }
-    let memory = || std::fs::read_to_string("/proc/self/status").expect("status");
-    let peak = |text: String| text.lines().find(|line| line.starts_with("VmHWM")).map(str::to_owned);
-    // Waits for the writer, so that only finishing is measured.
-    recording.finish(EpisodeMeta::default()).await.expect("files");
-    let cpu = || run("ps", &["-o", "cputimes=", "-p", &std::process::id().to_string()]).trim().to_owned();
-    eprintln!("{} s of CPU before", cpu());
-    let (start, before) = (std::time::Instant::now(), peak(memory()));
-    let (finished, _) = finish(&recording, EpisodeMeta::default()).await;
-    let took = start.elapsed();
-    eprintln!("{} s of audio in {took:?}, {before:?} then {:?}", finished.files[0].seconds, peak(memory()));
-    eprintln!("{} s of CPU after", cpu());
-    assert!(took < std::time::Duration::from_secs(60));
-}

@@ -1,3 +1,5 @@
+//! What the desk puts on the air, and when.
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! What the judge says of good and bad evidence.
+
 use super::*;
 use crate::rehearsal::ingest::track::TrackReport;
 
