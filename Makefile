@@ -43,9 +43,9 @@ fuzz: ## Every parser of outside bytes, a minute each (FUZZ_SECONDS)
 	@packaging/check-rust.sh
 	@packaging/fuzz.sh
 
-image-check: build ## Try the Dockerfile's run stage in a chroot: no Docker engine needed, but root
+image-check: build ## Try the Dockerfile's run stage in a chroot (as root or with sudo): no Docker engine needed
 	@packaging/install-packages.sh image
-	python3 packaging/image_check.py --binary $(BINARY) --work $(TARGET)/image-check
+	$(if $(filter 0,$(shell id -u)),,sudo )python3 packaging/image_check.py --binary $(BINARY) --work $(TARGET)/image-check
 
 install: ## Copy the built binary and the sample configuration below PREFIX (/usr/local)
 	@test -x $(BINARY) || { echo "There is no $(BINARY) yet: make build" >&2; exit 1; }

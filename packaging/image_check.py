@@ -194,7 +194,7 @@ def main():
     if args.inside:
         return inside(args)
     if os.geteuid() != 0:
-        raise SystemExit("a chroot needs root: run `sudo make image-check`, or `make image-check` in a root shell")
+        raise SystemExit("a chroot needs root")
     shutil.rmtree(args.work, ignore_errors=True)
     args.work.mkdir(parents=True)
     try:

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use super::args::{CheckArgs, DoctorArgs, Global, RehearseArgs, RunArgs};
 use super::bridge::Handed;
 use super::check::{self, Checks, ImageUse};
@@ -13,6 +15,7 @@ use super::{rehearse, runtime};
 use crate::bridge::{self, ShowEnd};
 use crate::clock::Clock;
 use crate::config::{Known, PresetDefaults, Secrets};
+use crate::gst;
 use crate::output::preset::Preset;
 use crate::picture;
 use crate::supervisor::policy::EXIT_FAILED;
@@ -48,6 +51,10 @@ fn image(path: &Path, purpose: ImageUse) -> Result<(), String> {
 /// Carries a show in this process.
 pub(super) async fn carry(handed: Handed) -> anyhow::Result<ExitCode> {
     let Handed { config, secrets, folder, clock, suspend } = handed;
+    // For an operator's own ingest behind a private authority; the system's store is trusted all the same.
+    if let Some(file) = std::env::var_os("SPACEBRIDGE_CA_FILE") {
+        gst::tls::trust_also(Path::new(&file)).context("SPACEBRIDGE_CA_FILE cannot be used")?;
+    }
     match bridge::carry(config, secrets, folder, clock, suspend).await {
         Ok(ShowEnd::Ended | ShowEnd::Suspended) => Ok(ExitCode::SUCCESS),
         Ok(ShowEnd::Failed(_)) => Ok(EXIT_FAILED.into()),
