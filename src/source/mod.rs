@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::media::PcmBlock;
 
+pub mod hls;
 pub mod tone;
 pub mod uri;
 pub mod x_space;
@@ -71,6 +72,8 @@ pub struct SessionInfo {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// The media playlist's address, once it is known: what [`ResumePoint::playlist_url`] is made of.
+    pub playlist_url: Option<String>,
 }
 
 /// Where a session stands, in the words that all sources share.

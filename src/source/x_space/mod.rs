@@ -1,1 +1,6 @@
-//! Not yet built.
+//! X Spaces.
+pub mod auth;
+mod id3;
+mod segment;
+mod timeline;
+pub mod url;

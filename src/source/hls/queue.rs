@@ -1,0 +1,271 @@
+//! The segments on their way: which are fetched when, which is delivered next, when one is given up. Pure: no I/O.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::playlist::Entry;
+use super::{Fetched, Hole};
+
+/// Segments that are fetched at once, and so the most that waits for one that fails.
+const PARALLEL: usize = 8;
+
+/// A segment is given up after this many failures, once a later one shows that the server can be reached ...
+const FAILURES: u32 = 4;
+
+/// ... or this long after it was listed: by then its turn on the air is over, and it would hold up the later ones'.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// It is given up after this long in any case. A network that was away for less loses nothing: names that were seen
+/// stay fetchable after they left the window.
+const LAST_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Pause before the second attempt; doubles up to [`MAX_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+
+/// What became of the oldest segment.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Settled {
+    Ready(Fetched),
+    Hole(Hole),
+}
+
+#[derive(Debug)]
+enum State {
+    /// To be fetched at this time.
+    Waiting(Instant),
+    Fetching,
+    Ready(Bytes),
+    /// Cannot be had.
+    Lost,
+}
+
+#[derive(Debug)]
+struct Slot {
+    first_sequence: u64,
+    last_sequence: u64,
+    entry: Option<Entry>,
+    listed: Instant,
+    listed_at: Timestamp,
+    failures: u32,
+    cause: String,
+    state: State,
+}
+
+/// Listed segments that are not delivered yet, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    slots: VecDeque<Slot>,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Adds segments that are to be fetched.
+    pub(super) fn list(&mut self, entries: &[Entry], listed_at: Timestamp, now: Instant) {
+        self.slots.extend(entries.iter().map(|entry| Slot {
+            first_sequence: entry.sequence,
+            last_sequence: entry.sequence,
+            entry: Some(entry.clone()),
+            listed: now,
+            listed_at,
+            failures: 0,
+            cause: String::new(),
+            state: State::Waiting(now),
+        }));
+    }
+
+    /// Adds numbers that were never listed.
+    pub(super) fn skip(&mut self, first_sequence: u64, last_sequence: u64) {
+        self.slots.push_back(Slot {
+            first_sequence,
+            last_sequence,
+            entry: None,
+            listed: Instant::now(),
+            listed_at: Timestamp::UNIX_EPOCH,
+            failures: 0,
+            cause: "the playlist moved on before it could be read".to_owned(),
+            state: State::Lost,
+        });
+    }
+
+    /// The segments whose fetch is due; they count as being fetched from now on.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Entry> {
+        let mut due = Vec::new();
+        for slot in self.slots.iter_mut().take(PARALLEL) {
+            if matches!(slot.state, State::Waiting(at) if at <= now) {
+                slot.state = State::Fetching;
+                due.extend(slot.entry.clone());
+            }
+        }
+        due
+    }
+
+    /// A fetch brought the whole segment.
+    pub(super) fn on_bytes(&mut self, sequence: u64, bytes: Bytes) {
+        if let Some(slot) = self.slot(sequence) {
+            slot.state = State::Ready(bytes);
+        }
+    }
+
+    /// A fetch failed; `permanent` if trying again cannot help.
+    pub(super) fn on_failure(&mut self, sequence: u64, cause: String, permanent: bool, now: Instant) {
+        let Some(slot) = self.slot(sequence) else { return };
+        let pause = FIRST_PAUSE.saturating_mul(1 << slot.failures.min(8)).min(MAX_PAUSE);
+        slot.failures += 1;
+        slot.cause = cause;
+        slot.state = if permanent { State::Lost } else { State::Waiting(now + pause) };
+    }
+
+    /// What became of the oldest segment, if that is certain by now.
+    pub(super) fn settle(&mut self, now: Instant) -> Option<Settled> {
+        let give_up = self.gives_up(now);
+        let slot = self.slots.pop_front_if(|slot| give_up || matches!(slot.state, State::Ready(_) | State::Lost))?;
+        let Slot { first_sequence, last_sequence, entry, listed_at, mut cause, state, .. } = slot;
+        if let (State::Ready(bytes), Some(entry)) = (state, entry.clone()) {
+            return Some(Settled::Ready(Fetched { entry, bytes, listed_at }));
+        }
+        if cause.is_empty() {
+            cause.push_str("the segment did not arrive in time");
+        }
+        Some(Settled::Hole(Hole { first_sequence, last_sequence, entry, cause }))
+    }
+
+    /// When something falls due by time alone: a fetch, or the end of patience.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let fetches = self.slots.iter().take(PARALLEL).filter_map(|slot| match slot.state {
+            State::Waiting(at) => Some(at),
+            _ => None,
+        });
+        let patience =
+            self.slots.front().map(|slot| slot.listed + if self.later_is_ready() { PATIENCE } else { LAST_PATIENCE });
+        fetches.chain(patience).min()
+    }
+
+    fn gives_up(&self, now: Instant) -> bool {
+        let Some(slot) = self.slots.front() else { return false };
+        let age = now.saturating_duration_since(slot.listed);
+        let unready = !matches!(slot.state, State::Ready(_));
+        let reachable = self.later_is_ready() && (slot.failures >= FAILURES || age >= PATIENCE);
+        unready && (reachable || age >= LAST_PATIENCE)
+    }
+
+    fn later_is_ready(&self) -> bool {
+        self.slots.iter().skip(1).any(|slot| matches!(slot.state, State::Ready(_)))
+    }
+
+    fn slot(&mut self, sequence: u64) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.entry.is_some() && slot.first_sequence == sequence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(sequence: u64) -> Entry {
+        let url = url::Url::parse("http://h/").ok();
+        Entry { sequence, url, name: String::new(), duration: 0, program_date_time: None, discontinuity: false }
+    }
+
+    fn queue(numbers: std::ops::Range<u64>, now: Instant) -> Queue {
+        let mut queue = Queue::default();
+        queue.list(&numbers.map(entry).collect::<Vec<_>>(), Timestamp::UNIX_EPOCH, now);
+        queue
+    }
+
+    fn taken(queue: &mut Queue, now: Instant) -> Vec<(u64, bool)> {
+        std::iter::from_fn(|| queue.settle(now))
+            .map(|settled| match settled {
+                Settled::Ready(fetched) => (fetched.entry.sequence, true),
+                Settled::Hole(hole) => (hole.first_sequence, false),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn segments_are_fetched_at_once_and_delivered_in_order() {
+        let now = Instant::now();
+        let mut queue = queue(1..4, now);
+        assert_eq!(queue.due(now).len(), 3);
+        assert!(queue.due(now).is_empty());
+        queue.on_bytes(3, Bytes::new());
+        queue.on_bytes(2, Bytes::new());
+        assert_eq!(taken(&mut queue, now), []);
+        queue.on_bytes(1, Bytes::new());
+        assert_eq!(taken(&mut queue, now), [(1, true), (2, true), (3, true)]);
+    }
+
+    #[test]
+    fn a_segment_that_keeps_failing_is_given_up_once_a_later_one_is_there() {
+        let mut now = Instant::now();
+        let mut queue = queue(1..3, now);
+        for _ in 0..FAILURES {
+            queue.due(now);
+            queue.on_failure(1, "the segment answered 404".into(), false, now);
+            now += MAX_PAUSE;
+        }
+        assert_eq!(taken(&mut queue, now), []);
+        queue.on_bytes(2, Bytes::new());
+        assert_eq!(taken(&mut queue, now), [(1, false), (2, true)]);
+    }
+
+    #[test]
+    fn a_hanging_segment_holds_up_later_ones_no_longer_than_its_turn() {
+        let now = Instant::now();
+        let mut queue = queue(1..3, now);
+        queue.due(now);
+        queue.on_bytes(2, Bytes::new());
+        assert_eq!(queue.next_deadline(), Some(now + PATIENCE));
+        assert_eq!(taken(&mut queue, now + PATIENCE - Duration::from_millis(1)), []);
+        assert_eq!(taken(&mut queue, now + PATIENCE), [(1, false), (2, true)]);
+        // It arrives all the same, too late.
+        queue.on_bytes(1, Bytes::new());
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_network_that_was_away_for_half_a_minute_loses_nothing() {
+        let start = Instant::now();
+        let mut queue = queue(1..4, start);
+        let mut now = start;
+        while now < start + Duration::from_secs(30) {
+            for entry in queue.due(now) {
+                queue.on_failure(entry.sequence, "no route".into(), false, now);
+            }
+            assert_eq!(taken(&mut queue, now), []);
+            now = queue.next_deadline().expect("a deadline");
+        }
+        for entry in queue.due(now) {
+            queue.on_bytes(entry.sequence, Bytes::new());
+        }
+        assert_eq!(taken(&mut queue, now), [(1, true), (2, true), (3, true)]);
+    }
+
+    #[test]
+    fn a_refused_address_is_not_tried_again() {
+        let now = Instant::now();
+        let mut queue = queue(1..2, now);
+        queue.due(now);
+        queue.on_failure(1, "refused".into(), true, now);
+        assert_eq!(taken(&mut queue, now), [(1, false)]);
+    }
+
+    #[test]
+    fn a_long_list_is_fetched_in_portions() {
+        let now = Instant::now();
+        let mut queue = queue(0..1000, now);
+        assert_eq!(queue.due(now).len(), PARALLEL);
+        queue.on_bytes(0, Bytes::new());
+        assert_eq!(taken(&mut queue, now), [(0, true)]);
+        assert_eq!(queue.due(now).len(), 1);
+    }
+}
