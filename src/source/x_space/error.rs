@@ -1,0 +1,105 @@
+//! What X's API can refuse, in words that say what to do.
+
+use std::time::Duration;
+
+use super::auth::LOG_IN_AGAIN;
+use crate::net::NetError;
+use crate::source::{SourceError, SourceFault};
+
+/// What the operator can do when X's own page is let in and we are not.
+const PASTE_PLAYLIST: &str = "open the Space in a browser, find the address that ends with dynamic_playlist.m3u8?type=live in \
+     the network panel of its developer tools, and use that as the source's url: it works without X's API";
+
+/// Why X's API gave no answer that helps. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// No answer at all.
+    #[error("X cannot be asked: {0}")]
+    Net(NetError),
+    /// Too many calls.
+    #[error("X refuses further calls for {} s (rate limit)", .0.as_secs())]
+    RateLimited(Duration),
+    /// The account's cookies do not count any more.
+    #[error("X does not accept the cookies{0}: they have expired or belong to different logins; {LOG_IN_AGAIN}")]
+    Login(String),
+    /// Guests are not served.
+    #[error(
+        "X does not serve guests{0}; log in: give auth_token and ct0, or cookies_file, of an account of your own in the \
+         source's settings"
+    )]
+    Guest(String),
+    /// X demands the header that its own page computes.
+    #[error("X demands the header x-client-transaction-id, which only its own page can compute; {PASTE_PLAYLIST}")]
+    TransactionId,
+    /// Both operations answer 404.
+    #[error(
+        "X does not know the calls AudioSpaceById and AudiospaceByRestId by the configured query ids: they change with X's \
+         page (set x.audio_space_by_id and x.audiospace_by_rest_id to the new ones; in the browser's network panel they \
+         stand before the names), or X now demands the header x-client-transaction-id; until then {PASTE_PLAYLIST}"
+    )]
+    StaleQueryId,
+    /// No Space by that id.
+    #[error(
+        "there is no Space with this id, or it is private{0}; check the link, and that the account of the cookies can open it \
+         in a browser"
+    )]
+    NotFound(&'static str),
+    /// Not an id of X.
+    #[error("X does not understand the Space's id; check the link")]
+    InvalidId,
+    /// Another country.
+    #[error("X does not play this Space in the country of this machine's network; run the bridge elsewhere")]
+    Geoblocked,
+    /// Pictures.
+    #[error("this is a video broadcast, not an audio Space; only audio Spaces are carried")]
+    Video,
+    /// No stream by that media key.
+    #[error("X names no stream for the Space: it is not audible yet, or it ended and was not recorded")]
+    NoStream,
+    /// Something else than JSON.
+    #[error(
+        "X answered with a page instead of data (status {0}); it may be out of order, or think that this is a robot"
+    )]
+    NotJson(u16),
+    /// X's own fault.
+    #[error("X is out of order (status {0})")]
+    Server(u16),
+    /// A refusal that is not known.
+    #[error("X refused: {0}")]
+    Refused(String),
+    /// The configuration cannot be used.
+    #[error("the configuration of X's API cannot be used: {0}")]
+    Configuration(String),
+}
+
+impl ApiError {
+    /// How to answer it.
+    pub fn class(&self) -> SourceFault {
+        match self {
+            Self::RateLimited(wait) => SourceFault::RateLimited(*wait),
+            Self::Net(error) if error.is_permanent() => SourceFault::Operator,
+            Self::Net(_) | Self::NoStream | Self::NotJson(_) | Self::Server(_) | Self::Refused(_) => {
+                SourceFault::Transient
+            }
+            Self::NotFound(_) | Self::InvalidId => SourceFault::Gone,
+            Self::Login(_)
+            | Self::Guest(_)
+            | Self::TransactionId
+            | Self::StaleQueryId
+            | Self::Geoblocked
+            | Self::Video
+            | Self::Configuration(_) => SourceFault::Operator,
+        }
+    }
+
+    /// Whether asking again without the operator cannot help.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self.class(), SourceFault::Operator | SourceFault::Gone)
+    }
+}
+
+impl From<ApiError> for SourceError {
+    fn from(error: ApiError) -> Self {
+        Self { class: error.class(), message: error.to_string() }
+    }
+}
