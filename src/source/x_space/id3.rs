@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 /// Length of a tag's header, and of a frame's.
-pub const HEADER: usize = 10;
+pub(super) const HEADER: usize = 10;
 
 /// Largest frame that is looked into, in bytes: a full stage of participants has a few KB.
 const MAX_FRAME: usize = 64 << 10;
@@ -23,19 +23,19 @@ const TIMESTAMP_OWNER: &[u8] = b"com.apple.streaming.transportStreamTimestamp\0"
 
 /// What one tag says. Everything in it is hostile.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Id3 {
+pub(super) struct Id3 {
     /// Time of the first sample behind the tag: 90 kHz ticks, 33 bits.
-    pub timestamp: Option<u64>,
+    pub(super) timestamp: Option<u64>,
     /// The broadcaster's NTP time, in seconds since 1900.
-    pub ntp_seconds: Option<f64>,
+    pub(super) ntp_seconds: Option<f64>,
     /// Handles of those on stage beside the host, cleaned.
-    pub participants: Option<Vec<String>>,
+    pub(super) participants: Option<Vec<String>>,
     /// How loud the host and then each participant is.
-    pub levels: Option<Vec<u32>>,
+    pub(super) levels: Option<Vec<u32>>,
 }
 
 /// The length of the tag at the start of `bytes`, header and footer included, as it claims; none if there is none.
-pub fn claimed_length(bytes: &[u8]) -> Option<usize> {
+pub(super) fn claimed_length(bytes: &[u8]) -> Option<usize> {
     let [b'I', b'D', b'3', major @ 2..=4, revision, flags, a, b, c, d, ..] = *bytes else { return None };
     if revision == 0xFF || (a | b | c | d) & 0x80 != 0 {
         return None;
@@ -45,7 +45,7 @@ pub fn claimed_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Reads the tag that `bytes` begins with; what cannot be understood is left out.
-pub fn parse(bytes: &[u8]) -> Id3 {
+pub(super) fn parse(bytes: &[u8]) -> Id3 {
     let mut tag = Id3::default();
     let (Some(length), Some(&major), Some(&flags)) = (claimed_length(bytes), bytes.get(3), bytes.get(5)) else {
         return tag;

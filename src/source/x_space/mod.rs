@@ -1,11 +1,197 @@
-//! X Spaces.
+//! X Spaces on the path that every listener uses: metadata, the live playlist, segments, decoded audio.
+//!
+//! [`XSpaceSource`] is one way to hear a Space. `lookup` finds the playlist, `follow` hears it to its end; the parts
+//! below them (`api`, `metadata`, `segment`, `id3`, `timeline`) know nothing of each other's work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::url::{SpaceAddress, SpaceId};
+use super::{
+    Attempt, ResumePoint, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent,
+};
+use crate::clock::Clock;
+use crate::config::XApiConfig;
+use crate::net::{HttpClient, HttpSettings};
+use api::XApi;
+use auth::Auth;
+use follow::Follow;
+use lookup::Found;
+
 pub mod api;
 pub mod auth;
 mod error;
+mod follow;
 mod id3;
+mod lookup;
 pub mod metadata;
-mod segment;
+mod quiet;
+pub mod segment;
 mod timeline;
 pub mod url;
 
 pub use error::ApiError;
+
+/// A Space, heard as a listener.
+#[derive(Debug)]
+pub struct XSpaceSource {
+    address: SpaceAddress,
+    api: Arc<XApi>,
+    client: HttpClient,
+    config: XApiConfig,
+}
+
+impl XSpaceSource {
+    /// The Space that somebody pasted as `url`, asked for as `auth`.
+    ///
+    /// # Errors
+    /// When `url` is no address of a Space, in words that say what to paste; when the system has no TLS.
+    pub fn new(url: &str, config: &XApiConfig, auth: Auth, clock: &Clock) -> Result<Self, SourceError> {
+        let address = SpaceAddress::parse(url).map_err(|error| SourceError::operator(error.to_string()))?;
+        let mut operator_urls = vec![config.api_base.clone(), config.guest_base.clone()];
+        if let SpaceAddress::Playlist(url) = &address {
+            operator_urls.push(url.clone());
+        }
+        let settings = HttpSettings {
+            user_agent: config.user_agent.clone(),
+            allow_private_addresses: config.allow_private_addresses,
+            operator_urls,
+            secret_hosts: config.cookie_hosts.clone(),
+        };
+        let client = HttpClient::new(settings).map_err(|error| SourceError::operator(error.to_string()))?;
+        let api = Arc::new(XApi::new(client.clone(), clock.clone(), config.clone(), auth));
+        Ok(Self { address, api, client, config: config.clone() })
+    }
+
+    /// Where the Space is.
+    pub fn address(&self) -> &SpaceAddress {
+        &self.address
+    }
+
+    /// Asks X, as the source itself does.
+    pub fn api(&self) -> &XApi {
+        &self.api
+    }
+
+    /// A reader of the playlist at `url` from its present window on, as the source itself reads.
+    pub fn reader(&self, url: ::url::Url, clock: &Clock) -> super::hls::HlsReader {
+        let tracker = super::hls::tracker::Tracker::new(None);
+        super::hls::HlsReader::new(self.client.clone(), clock.clone(), url, follow::headers(&self.config), tracker)
+    }
+
+    async fn attempt(&self, context: SourceContext) -> Result<SourceEnd, SourceError> {
+        let session_id = self.address.session_id();
+        let resume = context.resume.clone().filter(|resume| resume.session_id == session_id);
+        let mut reporter = Reporter::new(context, session_id, resume);
+        match &self.address {
+            SpaceAddress::Playlist(url) => {
+                reporter.session(SessionInfo { phase: SessionPhase::Live, ..reporter.known() }).await?;
+                Follow::begin(self, reporter, url.clone(), None).await?.run().await
+            }
+            SpaceAddress::Space { id, broadcast_link } => {
+                let found = lookup::find(&self.api, &self.config, &mut reporter, id).await;
+                match found.map_err(|error| explained(error, *broadcast_link))? {
+                    Found::Over => Ok(SourceEnd::SessionEnded),
+                    Found::Leftovers(url) => Follow::begin(self, reporter, url, None).await?.leftovers().run().await,
+                    Found::Playlist(url) => Follow::begin(self, reporter, url, Some(id.clone())).await?.run().await,
+                }
+            }
+        }
+    }
+}
+
+/// A link of a broadcast is mostly one of a video: say so where nothing was found.
+fn explained(mut error: SourceError, broadcast_link: bool) -> SourceError {
+    if broadcast_link && error.is_permanent() {
+        error.message.push_str(" (the link is one of a broadcast: if that is a video, it cannot be carried)");
+    }
+    error
+}
+
+impl Source for XSpaceSource {
+    fn describe(&self) -> String {
+        match &self.address {
+            SpaceAddress::Space { id, .. } => format!("Space {}", id.as_str()),
+            SpaceAddress::Playlist(url) => format!("playlist at {}", url.host_str().unwrap_or_default()),
+        }
+    }
+
+    /// 6 s. X's playlists have a target duration of 4 s, so that they are looked at every 2 s, and segments of 3 s. A
+    /// segment may therefore be seen 2 s after it was listed, and takes up to half a second to be fetched and decoded;
+    /// listings jitter by about as much. And since the first look cannot tell for how long the newest segment has been
+    /// listed (0 to 3 s), the first sample of a segment is due on the air at the earliest 6 s - 3 s after its listing:
+    /// 3 s, just what looking, fetching and jitter need. Less would be late at times.
+    fn default_delay(&self) -> Duration {
+        Duration::from_secs(6)
+    }
+
+    fn is_continuous(&self) -> bool {
+        false
+    }
+
+    fn run(&mut self, context: SourceContext) -> Attempt<'_> {
+        Box::pin(async move {
+            let token = context.token.clone();
+            tokio::select! {
+                () = token.cancelled() => Ok(SourceEnd::Cancelled),
+                result = self.attempt(context) => result,
+            }
+        })
+    }
+}
+
+/// Tells the session what happens, each fact once.
+#[derive(Debug)]
+struct Reporter {
+    context: SourceContext,
+    info: SessionInfo,
+    told: bool,
+    resume: Option<ResumePoint>,
+}
+
+impl Reporter {
+    fn new(context: SourceContext, session_id: String, resume: Option<ResumePoint>) -> Self {
+        Self { context, info: SessionInfo { id: session_id, ..SessionInfo::default() }, told: false, resume }
+    }
+
+    /// What was told of the session so far.
+    fn known(&self) -> SessionInfo {
+        self.info.clone()
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.context.clock
+    }
+
+    /// The playlist that an earlier attempt read.
+    fn known_playlist(&self) -> Option<::url::Url> {
+        self.resume.as_ref()?.playlist_url.as_deref()?.parse().ok()
+    }
+
+    /// Where media goes on; none if the earlier attempt received none.
+    fn media_resume(&self) -> Option<&ResumePoint> {
+        self.resume.as_ref().filter(|resume| resume.media_time != 0 || resume.last_sequence != 0)
+    }
+
+    async fn send(&self, event: SourceEvent) -> Result<(), SourceError> {
+        let gone = |_| SourceError::transient("nobody listens to the source any more");
+        self.context.events.send(event).await.map_err(gone)
+    }
+
+    /// Tells what is known of the session, if it is news.
+    async fn session(&mut self, info: SessionInfo) -> Result<(), SourceError> {
+        if self.told && self.info == info {
+            return Ok(());
+        }
+        self.told = true;
+        self.info = info.clone();
+        self.send(SourceEvent::Session(info)).await
+    }
+
+    async fn stalled(&self, reason: impl Into<String>) -> Result<(), SourceError> {
+        self.send(SourceEvent::Stalled { reason: reason.into() }).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

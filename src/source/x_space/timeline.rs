@@ -27,36 +27,38 @@ const TICKS_WRAP: u64 = 1 << 33;
 
 /// What is known of a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Piece {
+pub(super) struct Piece {
     /// Sequence number.
-    pub sequence: u64,
+    pub(super) sequence: u64,
     /// Its PROGRAM-DATE-TIME.
-    pub date: Option<Timestamp>,
+    pub(super) date: Option<Timestamp>,
     /// Whether a discontinuity is marked before it.
-    pub discontinuity: bool,
+    pub(super) discontinuity: bool,
     /// The playlist's duration, in 48 kHz samples.
-    pub listed: u64,
+    pub(super) listed: u64,
     /// Duration of its frames, in 48 kHz samples; none while it was not fetched, zero if it has none.
-    pub frames: Option<u64>,
+    pub(super) frames: Option<u64>,
     /// Whether bytes of it were neither frame nor tag, so that a frame may lack.
-    pub damaged: bool,
+    pub(super) damaged: bool,
     /// Time of its first sample, in 90 kHz ticks of 33 bits.
-    pub ticks: Option<u64>,
+    pub(super) ticks: Option<u64>,
 }
 
 /// Where a segment lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// Its first sample.
-    pub media_time: i64,
+    pub(super) media_time: i64,
     /// Its length in samples.
-    pub duration: u64,
+    pub(super) duration: u64,
 }
 
 /// The last segment that was placed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Last {
     sequence: u64,
+    /// End of the one before.
+    follows: i64,
     start: i64,
     end: i64,
     /// A date and its media time.
@@ -68,7 +70,7 @@ struct Last {
 
 /// Places segments one after the other. A clone foretells where listed segments will lie.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Timeline {
+pub(super) struct Timeline {
     last: Option<Last>,
     /// Listed durations of the segments that were given up since the last one.
     lost: u64,
@@ -76,9 +78,10 @@ pub struct Timeline {
 
 impl Timeline {
     /// Begins at zero, or goes on where an earlier attempt of the same session stopped.
-    pub fn new(resume: Option<&ResumePoint>) -> Self {
+    pub(super) fn new(resume: Option<&ResumePoint>) -> Self {
         let last = resume.map(|resume| Last {
             sequence: resume.last_sequence,
+            follows: resume.media_time,
             start: resume.media_time,
             end: resume.media_time,
             date: resume.program_date_time,
@@ -91,29 +94,35 @@ impl Timeline {
     }
 
     /// The end of the last placed segment.
-    pub fn end(&self) -> i64 {
+    pub(super) fn end(&self) -> i64 {
         self.last.map_or(0, |last| last.end)
     }
 
+    /// The end of the segment before the last placed one; the last one's start if it is the first.
+    pub(super) fn end_before_last(&self) -> i64 {
+        self.last.map_or(0, |last| last.follows)
+    }
+
     /// A segment was given up; `listed` is its duration if the playlist told one.
-    pub fn give_up(&mut self, first: u64, last: u64, listed: Option<u64>) {
+    pub(super) fn give_up(&mut self, first: u64, last: u64, listed: Option<u64>) {
         let count = last.saturating_sub(first).saturating_add(1);
         let each = listed.unwrap_or(self.last.map_or(0, |last| last.listed));
         self.lost = self.lost.saturating_add(each.saturating_mul(count)).min(LONGEST_HOLE as u64);
     }
 
     /// Length of what was given up since the last segment, by the listed durations, in 48 kHz samples.
-    pub fn lost(&self) -> u64 {
+    pub(super) fn lost(&self) -> u64 {
         self.lost
     }
 
     /// Places the next segment.
-    pub fn place(&mut self, piece: &Piece) -> Place {
+    pub(super) fn place(&mut self, piece: &Piece) -> Place {
         let media_time = self.last.as_ref().map_or(0, |last| self.start_of(piece, last));
         let before = self.last.and_then(|last| last.date);
         let duration = piece.frames.filter(|frames| *frames > 0).unwrap_or(piece.listed);
         self.last = Some(Last {
             sequence: piece.sequence,
+            follows: self.last.map_or(media_time, |last| last.end),
             start: media_time,
             end: media_time + duration as i64,
             // Without a date of its own a segment keeps the last one, unless the timeline behind it was cut.
@@ -131,7 +140,7 @@ impl Timeline {
         if follows && last.whole && !piece.discontinuity {
             return last.end;
         }
-        let by_list = last.end + self.lost as i64;
+        let by_list = last.end + self.listed_hole(piece, last) as i64;
         let by_date = by_date(piece, last);
         let by_ticks = if piece.discontinuity { None } else { by_ticks(piece, last) };
         let start = match (by_ticks, by_date) {
@@ -145,6 +154,15 @@ impl Timeline {
         };
         // Nothing is ever placed over what was placed before.
         start.max(last.end)
+    }
+
+    /// What lies between by the listed durations; numbers that nobody spoke of count like the last segment.
+    fn listed_hole(&self, piece: &Piece, last: &Last) -> u64 {
+        if self.lost > 0 {
+            return self.lost;
+        }
+        let between = piece.sequence.saturating_sub(last.sequence).saturating_sub(1);
+        between.saturating_mul(last.listed).min(LONGEST_HOLE as u64)
     }
 }
 
@@ -201,7 +219,7 @@ mod tests {
     }
 
     fn length(n: u64) -> u64 {
-        if n % 2 == 0 { LONG } else { SHORT }
+        if n.is_multiple_of(2) { LONG } else { SHORT }
     }
 
     fn exact(n: u64) -> i64 {
