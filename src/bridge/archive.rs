@@ -1,7 +1,7 @@
 //! The show's recording as the bridge hands to it: source events in the recording's own words, or nothing at all where
 //! recording is off or impossible.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,6 +20,9 @@ use crate::recording::{
 use crate::source::{MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase};
 use crate::status::RecordingStatus;
 
+/// Segments of an earlier process that are heard again: a playlist's window.
+const HEARD_AGAIN: usize = 4;
+
 /// A show's archive, or the reason why there is none. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Archive {
@@ -31,8 +34,9 @@ pub(super) struct Archive {
 #[derive(Debug, Default)]
 struct Shared {
     session: SessionFact,
-    /// Sequence numbers of the session that are kept: a source delivers a window again after a restart.
-    kept: HashSet<u64>,
+    /// Segments of the session that are kept, each with its end in media time: a source delivers a window again after
+    /// a restart.
+    kept: BTreeMap<u64, i64>,
     /// Keeps the status channel open where there is no recording.
     _status: Option<watch::Sender<RecordingStatus>>,
 }
@@ -69,7 +73,7 @@ impl Archive {
             .sessions
             .iter()
             .filter(|kept| kept.info.session == session.session)
-            .flat_map(|kept| kept.segments.iter().map(|segment| segment.sequence))
+            .flat_map(|kept| kept.segments.iter().map(|segment| (segment.sequence, segment.end())))
             .collect();
         let status = recording.status();
         let shared = Shared { session, kept, _status: None };
@@ -92,16 +96,29 @@ impl Archive {
         self.recording.as_ref().map(|recording| recording.folder().to_owned())
     }
 
-    /// Where the session of an earlier process goes on.
-    pub(super) fn resume_point(&self) -> Option<ResumePoint> {
+    /// Where the session of an earlier process goes on: a few segments back, since what was received and not yet heard
+    /// shall be heard. What is kept already is not kept twice.
+    pub(super) fn resume_point(&self, playlist_url: Option<String>) -> Option<ResumePoint> {
         let session = self.shared().session.session.clone();
-        let state = self.recording.as_ref()?.resume_point(&session)?;
-        Some(ResumePoint {
+        let recording = self.recording.as_ref()?;
+        let state = recording.resume_point(&session)?;
+        let model = recording.archive();
+        let kept = model.sessions.iter().find(|kept| kept.info.session == session)?;
+        let point = ResumePoint {
             session_id: state.session,
             last_sequence: state.last_sequence,
             media_time: state.media_time,
             program_date_time: state.program_date_time,
-            playlist_url: None,
+            playlist_url,
+        };
+        Some(match kept.segments.iter().rev().nth(HEARD_AGAIN) {
+            Some(earlier) => ResumePoint {
+                last_sequence: earlier.sequence,
+                media_time: earlier.end(),
+                program_date_time: earlier.program_date_time.map(|date| (date, earlier.media_time)),
+                ..point
+            },
+            None => point,
         })
     }
 
@@ -131,7 +148,8 @@ impl Archive {
     pub(super) fn segment(&self, segment: &Segment) {
         let mut shared = self.shared();
         let Some(recording) = &self.recording else { return };
-        if !shared.kept.insert(segment.sequence) {
+        let end = segment.media_time.saturating_add(segment.duration as i64);
+        if shared.kept.insert(segment.sequence, end).is_some() {
             return;
         }
         recording.segment(NewSegment {
@@ -148,18 +166,22 @@ impl Archive {
         });
     }
 
-    /// Lists media that could not be had.
-    pub(super) fn missing(&self, span: &MissingSpan) {
-        let Some(recording) = &self.recording else { return };
-        recording.missing(MissingFact {
-            session: self.shared().session.session.clone(),
-            first_sequence: span.first_sequence,
-            last_sequence: span.last_sequence,
-            names: span.names.clone(),
-            media_time: span.media_time,
-            duration: span.duration,
-            cause: span.cause.clone(),
-        });
+    /// Lists media that could not be had. Gives what of it really lacks: an earlier process may have kept the rest.
+    pub(super) fn missing(&self, span: &MissingSpan) -> Option<MissingSpan> {
+        let shared = self.shared();
+        let span = without_kept(span, &shared.kept)?;
+        if let Some(recording) = &self.recording {
+            recording.missing(MissingFact {
+                session: shared.session.session.clone(),
+                first_sequence: span.first_sequence,
+                last_sequence: span.last_sequence,
+                names: span.names.clone(),
+                media_time: span.media_time,
+                duration: span.duration,
+                cause: span.cause.clone(),
+            });
+        }
+        Some(span)
     }
 
     /// Appends a piece of an encoded stream.
@@ -237,6 +259,20 @@ impl Archive {
     }
 }
 
+/// The span without the segments at its start that are kept.
+fn without_kept(span: &MissingSpan, kept: &BTreeMap<u64, i64>) -> Option<MissingSpan> {
+    let mut left = span.clone();
+    while let Some(end) = kept.get(&left.first_sequence) {
+        if left.first_sequence == left.last_sequence {
+            return None;
+        }
+        left.first_sequence += 1;
+        left.duration = left.duration.saturating_sub(u64::try_from(end - left.media_time).unwrap_or(0));
+        left.media_time = left.media_time.max(*end);
+    }
+    Some(left)
+}
+
 fn open_recording(
     config: &ShowConfig,
     earlier: Option<&Path>,
@@ -261,4 +297,22 @@ fn open_recording(
         ..ShowFact::default()
     };
     Recording::create(&config.recording, show, with())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(first: u64, last: u64, media_time: i64, duration: u64) -> MissingSpan {
+        let cause = "test".to_owned();
+        MissingSpan { first_sequence: first, last_sequence: last, names: Vec::new(), media_time, duration, cause }
+    }
+
+    #[test]
+    fn what_an_earlier_process_kept_is_not_listed_as_missing() {
+        let kept = BTreeMap::from([(5, 600), (6, 700)]);
+        assert_eq!(without_kept(&span(5, 6, 500, 200), &kept), None);
+        assert_eq!(without_kept(&span(5, 8, 500, 400), &kept), Some(span(7, 8, 700, 200)));
+        assert_eq!(without_kept(&span(8, 9, 800, 200), &kept), Some(span(8, 9, 800, 200)));
+    }
 }

@@ -78,6 +78,11 @@ impl Board {
         self.forced = Some(state);
     }
 
+    /// The session's playlist, once it is known.
+    pub(super) fn playlist_url(&self) -> Option<String> {
+        self.view.borrow().info.playlist_url.clone()
+    }
+
     /// Puts the status together and publishes it.
     pub(super) fn update(&mut self, events: &Events) {
         if let Some(sender) = &self.sender {

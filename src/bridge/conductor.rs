@@ -43,7 +43,12 @@ pub(super) struct Conductor {
     speakers: Speakers,
     view: SessionView,
     last_error: Option<String>,
+    /// Frames that could not be decoded and were not told yet, and when some were told last.
+    undecodable: (u64, Option<Instant>),
 }
+
+/// Pause between two words about the same trouble.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 type Running = JoinHandle<(Box<dyn Source>, Result<SourceEnd, SourceError>)>;
 
@@ -64,6 +69,7 @@ impl Conductor {
             speakers: Speakers::default(),
             view: SessionView::default(),
             last_error: None,
+            undecodable: (0, None),
         }
     }
 
@@ -158,12 +164,7 @@ impl Conductor {
             SourceEvent::Missing(span) => self.on_missing(&span),
             SourceEvent::Capture(bytes) => self.handles.archive.capture(bytes),
             SourceEvent::Audio(block) => self.on_audio(&block),
-            SourceEvent::DecodeErrors { count } => self.handles.events.warning(
-                "source.undecodable",
-                "source",
-                format!("{count} audio frames could not be decoded; they are in the recording as received"),
-                None,
-            ),
+            SourceEvent::DecodeErrors { count } => self.on_undecodable(count),
             SourceEvent::Stalled { reason } => self.handles.events.warning("source.stalled", "source", reason, None),
         }
         self.publish();
@@ -185,6 +186,9 @@ impl Conductor {
             SessionPhase::Ended => None,
             phase => self.session.on_phase(phase, self.now()),
         };
+        if let Some(resume) = &mut self.resume {
+            resume.playlist_url = info.playlist_url.clone().or(resume.playlist_url.take());
+        }
         self.view.info = info;
         match transition {
             Some(transition) => self.enter(transition),
@@ -236,7 +240,7 @@ impl Conductor {
 
     fn on_missing(&mut self, span: &MissingSpan) {
         self.remember(span.last_sequence, span.media_time + span.duration as i64, None);
-        self.handles.archive.missing(span);
+        let Some(span) = self.handles.archive.missing(span) else { return };
         let seconds = span.duration as f64 / f64::from(SAMPLE_RATE);
         let message = format!("{seconds:.1} s of the space are missing: {}", crate::text::plain(&span.cause, 200));
         self.handles.events.warning("source.missing", "recording", message, None);
@@ -276,6 +280,19 @@ impl Conductor {
         if let Some(transition) = self.session.on_audio(start, end, self.now()) {
             self.enter(transition);
         }
+    }
+
+    /// Broken audio comes in heaps: told at most once in ten seconds, with the number.
+    fn on_undecodable(&mut self, count: u64) {
+        self.undecodable.0 += count;
+        let recently = self.undecodable.1.is_some_and(|told| told.elapsed() < TELL_AGAIN);
+        if recently {
+            return;
+        }
+        let count = std::mem::take(&mut self.undecodable.0);
+        self.undecodable.1 = Some(Instant::now());
+        let message = format!("{count} audio frames could not be decoded; they are in the recording as received");
+        self.handles.events.warning("source.undecodable", "source", message, None);
     }
 
     fn on_tick(&mut self) {

@@ -121,8 +121,8 @@ impl Show {
             zone: TimeZone::get(&config.show.timezone).unwrap_or(TimeZone::UTC),
             view: view_sender,
         };
-        let slots = sources::build(&config, secrets)?;
-        let conductor = Conductor::new(handles, slots, archive.resume_point());
+        let slots = sources::build(&config, secrets, &clock)?;
+        let conductor = Conductor::new(handles, slots, archive.resume_point(record.playlist_url.clone()));
         let conductor_token = CancellationToken::new();
         let conductor = tokio::spawn(conductor.run(conductor_token.clone()));
         let mut show = Self {
@@ -276,6 +276,7 @@ impl Show {
     fn save_record(&mut self) {
         self.record.alive_at = self.clock.wall();
         self.record.archive = self.archive.folder();
+        self.record.playlist_url = self.board.playlist_url().or(self.record.playlist_url.take());
         if let Err(error) = self.folder.save(&self.record) {
             tracing::warn!(%error, "The show's state could not be saved.");
         }

@@ -18,6 +18,7 @@ use crate::config::{Known, PresetDefaults, Secrets};
 use crate::gst;
 use crate::output::preset::Preset;
 use crate::picture;
+use crate::source::x_space::url::SpaceAddress;
 use crate::supervisor::policy::EXIT_FAILED;
 
 /// Everything that is known of destinations.
@@ -35,8 +36,8 @@ fn presets() -> Vec<PresetDefaults> {
 }
 
 /// The id that a Space's link names.
-fn space_link(_link: &str) -> Result<String, String> {
-    Err("this build has no source for Spaces".to_owned())
+fn space_link(link: &str) -> Result<String, String> {
+    SpaceAddress::parse(link).map(|address| address.session_id()).map_err(|error| error.to_string())
 }
 
 /// Whether the picture stage can use an image.

@@ -1,7 +1,7 @@
 //! AAC frames of a source into 48 kHz stereo samples, each kept at its media time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use gstreamer as gst;
@@ -18,8 +18,8 @@ const TEMPLATE: Template = Template::new("aac_decode", include_str!("../../pipel
 /// Media times may be a little negative (a resumed session), buffer times may not: all are shifted by one hour.
 const SHIFT: i64 = 48_000 * 3600;
 
-/// Frames that may be on their way through the decoder before a missing one counts as lost.
-const IN_FLIGHT: u64 = 8;
+/// Places within this of each other are the same frame's: half of the shortest one.
+const HALF_FRAME: u64 = 400;
 
 /// What comes out of a decoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,10 +37,7 @@ pub enum DecoderOutput {
 #[derive(Debug)]
 pub struct AacDecoder {
     input: AppSrc,
-    output: mpsc::UnboundedSender<DecoderOutput>,
-    pushed: u64,
-    lost: u64,
-    decoded: Arc<AtomicU64>,
+    pending: Pending,
     _pipeline: Pipeline,
 }
 
@@ -53,11 +50,11 @@ impl AacDecoder {
         let pipeline = TEMPLATE.build(&[])?;
         let input: AppSrc = pipeline.element("in")?;
         let sink: AppSink = pipeline.element("out")?;
-        let decoded = count_frames(&pipeline)?;
-        let sender = output.clone();
-        sink.set_callbacks(AppSinkCallbacks::builder().new_sample(move |sink| forward(sink, &sender)).build());
+        let pending = Pending::default();
+        watch_frames(&pipeline, &pending, &output)?;
+        sink.set_callbacks(AppSinkCallbacks::builder().new_sample(move |sink| forward(sink, &output)).build());
         pipeline.play_blocking()?;
-        Ok(Self { input, output, pushed: 0, lost: 0, decoded, _pipeline: pipeline })
+        Ok(Self { input, pending, _pipeline: pipeline })
     }
 
     /// Gives it one ADTS frame whose first sample lies at `media_time`. Never blocks.
@@ -65,11 +62,10 @@ impl AacDecoder {
         let mut buffer = gst::Buffer::from_slice(adts_frame);
         let shifted = u64::try_from(media_time.saturating_add(SHIFT)).unwrap_or(0);
         buffer.get_mut().expect("a new buffer has one owner").set_pts(clock_time(shifted));
+        self.pending.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(shifted);
         if self.input.push_buffer(buffer).is_err() {
             tracing::warn!("Decoder did not take a frame.");
         }
-        self.pushed += 1;
-        self.report_lost(IN_FLIGHT);
     }
 
     /// Tells the decoder that no frame comes for now, so that it hands out what it holds.
@@ -78,32 +74,48 @@ impl AacDecoder {
             tracing::debug!("Decoder was over before its end.");
         }
     }
+}
 
-    fn report_lost(&mut self, in_flight: u64) {
-        let decoded = self.decoded.load(Ordering::Relaxed);
-        let lost = self.pushed.saturating_sub(decoded + in_flight);
-        // Decoding runs beside us: only frames that stay missing for a second's worth of pushes are counted.
-        if lost > self.lost + 47 {
-            let count = lost - self.lost;
-            self.lost = lost;
-            // A reader that is gone needs no report.
-            drop(self.output.send(DecoderOutput::Errors { count }));
+/// Places of the frames that are on their way through the decoder, in order.
+#[derive(Debug, Clone, Default)]
+struct Pending(Arc<Mutex<VecDeque<u64>>>);
+
+impl Pending {
+    /// A frame came out at `at`: how many before it never will.
+    fn out(&self, at: u64) -> u64 {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lost = 0;
+        while pending.front().is_some_and(|front| *front + HALF_FRAME < at) {
+            pending.pop_front();
+            lost += 1;
         }
+        if pending.front().is_some_and(|front| *front <= at + HALF_FRAME) {
+            pending.pop_front();
+        }
+        lost
     }
 }
 
-/// Counts the frames that leave the decoder proper.
-fn count_frames(pipeline: &Pipeline) -> Result<Arc<AtomicU64>, GstError> {
-    let decoded = Arc::new(AtomicU64::new(0));
+/// Watches the frames that leave the decoder proper: the ones that were pushed and passed over are lost.
+fn watch_frames(
+    pipeline: &Pipeline,
+    pending: &Pending,
+    output: &mpsc::UnboundedSender<DecoderOutput>,
+) -> Result<(), GstError> {
     let decoder: gst::Element = pipeline.element("decoder")?;
-    let counter = decoded.clone();
-    if let Some(pad) = decoder.static_pad("src") {
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            counter.fetch_add(1, Ordering::Relaxed);
-            gst::PadProbeReturn::Ok
-        });
-    }
-    Ok(decoded)
+    let (pending, output) = (pending.clone(), output.clone());
+    let Some(pad) = decoder.static_pad("src") else { return Ok(()) };
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(at) = info.buffer().and_then(|buffer| buffer.pts()).map(sample_count) {
+            let count = pending.out(at);
+            if count > 0 {
+                // A reader that is gone needs no report.
+                drop(output.send(DecoderOutput::Errors { count }));
+            }
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
 }
 
 fn forward(sink: &AppSink, output: &mpsc::UnboundedSender<DecoderOutput>) -> Result<gst::FlowSuccess, gst::FlowError> {
@@ -118,4 +130,68 @@ fn forward(sink: &AppSink, output: &mpsc::UnboundedSender<DecoderOutput>) -> Res
 
 fn time_of(segment: &gst::Segment, pts: gst::ClockTime) -> Option<gst::ClockTime> {
     segment.downcast_ref::<gst::ClockTime>().and_then(|segment| segment.to_stream_time(pts)).or(Some(pts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gst::aac_encode::encode_aac;
+
+    fn adts(frame: &Bytes) -> Bytes {
+        let length = frame.len() + 7;
+        let mut bytes = vec![0xFF, 0xF1, 0x4C, 0x80 | (length >> 11) as u8, (length >> 3) as u8];
+        bytes.extend([((length & 7) << 5) as u8 | 0x1F, 0xFC]);
+        bytes.extend_from_slice(frame);
+        Bytes::from(bytes)
+    }
+
+    /// Decodes frames that were pushed all at once; the samples and the frames that were reported as lost.
+    fn decode(frames: Vec<Bytes>) -> (usize, u64) {
+        let (sender, mut outputs) = mpsc::unbounded_channel();
+        let mut decoder = AacDecoder::new(sender).expect("a decoder");
+        let end = frames.len() as i64 * 1024;
+        for (n, frame) in frames.into_iter().enumerate() {
+            decoder.push(n as i64 * 1024, frame);
+        }
+        decoder.finish();
+        let (mut samples, mut lost) = (0, 0);
+        while let Some(output) = outputs.blocking_recv() {
+            match output {
+                DecoderOutput::Audio(block) => {
+                    samples += block.samples.len();
+                    if block.media_time + block.samples.len() as i64 >= end {
+                        break;
+                    }
+                }
+                DecoderOutput::Errors { count } => lost += count,
+            }
+        }
+        (samples, lost)
+    }
+
+    fn ruler_frames() -> Vec<Bytes> {
+        let samples: Vec<_> = (0..10).flat_map(crate::ruler::second).map(|value| [value, value]).collect();
+        encode_aac(&samples, 96).expect("frames").1.iter().map(adts).collect()
+    }
+
+    #[test]
+    fn a_burst_of_good_frames_is_decoded_without_a_report() {
+        let frames = ruler_frames();
+        let count = frames.len();
+        assert_eq!(decode(frames), (count * 1024, 0));
+    }
+
+    #[test]
+    fn undecodable_frames_are_counted_and_harm_no_other() {
+        let mut frames = ruler_frames();
+        let count = frames.len();
+        for frame in &mut frames[100..110] {
+            let mut broken = frame.to_vec();
+            broken[7..].iter_mut().for_each(|byte| *byte = 0xA5);
+            *frame = Bytes::from(broken);
+        }
+        let (samples, lost) = decode(frames);
+        assert!((8..=12).contains(&lost), "{lost} lost");
+        assert!(samples >= (count - 12) * 1024, "{samples} samples");
+    }
 }
