@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Known, Secrets, ShowConfig};
 
 mod bundle;
+pub mod chain;
 mod egress;
 mod machine;
 mod step;

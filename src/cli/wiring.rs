@@ -9,15 +9,17 @@ use anyhow::Context;
 use super::args::{CheckArgs, DoctorArgs, Global, RehearseArgs, RunArgs};
 use super::bridge::Handed;
 use super::check::{self, Checks, ImageUse};
+use super::doctor::chain::SpaceChain;
 use super::doctor::{self, DoctorOptions, DoctorParts};
 use super::prepare::{self, Prepared};
 use super::{rehearse, runtime};
 use crate::bridge::{self, ShowEnd};
 use crate::clock::Clock;
-use crate::config::{Known, PresetDefaults, Secrets};
+use crate::config::{Known, PresetDefaults, Secrets, ShowConfig, SourceKind};
 use crate::gst;
 use crate::output::preset::Preset;
 use crate::picture;
+use crate::source::x_space::auth::{Auth, CookieError};
 use crate::source::x_space::url::SpaceAddress;
 use crate::supervisor::policy::EXIT_FAILED;
 
@@ -88,16 +90,49 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let presets = presets();
     let known = Known { presets: &presets, space_link: &space_link };
     let config = args.config.as_ref().map(|file| prepare::configuration_of(file, known)).transpose()?;
-    let options = DoctorOptions { link: args.link.clone(), save: args.save.clone() };
+    // Without the keys the machine is examined all the same.
+    let secrets = args.config.as_ref().and_then(|file| prepare::configured(file, false, known).ok());
+    let secrets = secrets.map(|(_, secrets)| secrets).unwrap_or_default();
+    let clock = Clock::system();
+    let mut chain = SpaceChain {
+        config: config.as_ref().map(|config| config.x.clone()).unwrap_or_default(),
+        auth: sign_in(args.cookies.as_deref(), config.as_ref(), &secrets, &clock).map_err(|error| error.to_string()),
+        clock: clock.clone(),
+    };
     let parts = DoctorParts {
         known,
         config: config.as_ref(),
-        secrets: &Secrets::default(),
-        probe: None,
-        clock: Clock::system(),
+        secrets: &secrets,
+        probe: Some(&mut chain),
+        clock,
         home: std::env::var_os("HOME").map(Into::into),
     };
+    let options = DoctorOptions { link: args.link.clone(), save: args.save.clone() };
     runtime()?.block_on(doctor::run(&options, parts, &mut io::stdout()))
+}
+
+/// Who asks X: the cookies of the command line, of the configuration's first Space, or nobody.
+fn sign_in(
+    cookies: Option<&Path>,
+    config: Option<&ShowConfig>,
+    secrets: &Secrets,
+    clock: &Clock,
+) -> Result<Auth, CookieError> {
+    if let Some(file) = cookies {
+        return Auth::from_cookies_file(file, clock.wall());
+    }
+    let sources = config.map(|config| config.sources.as_slice()).unwrap_or_default();
+    for (index, source) in sources.iter().enumerate() {
+        if let SourceKind::XSpace { cookies_file, .. } = &source.kind {
+            return match cookies_file {
+                Some(file) => Auth::from_cookies_file(file, clock.wall()),
+                None => {
+                    Auth::from_secrets(secrets.source_cookie(index, "auth_token"), secrets.source_cookie(index, "ct0"))
+                }
+            };
+        }
+    }
+    Ok(Auth::Guest)
 }
 
 /// `rehearse`.

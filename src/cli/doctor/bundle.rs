@@ -101,8 +101,9 @@ fn redact_word(word: &str) -> String {
     let mut word = word.to_owned();
     if let Some(scheme_end) = word.find("://") {
         let (authority, end) = (scheme_end + 3, word.trim_end().len());
-        if let Some(query) = word[..end].find('?') {
-            word.replace_range(query + 1..end, "[redacted]");
+        // A question mark before the scheme is no query.
+        if let Some(query) = word[authority..end].find('?') {
+            word.replace_range(authority + query + 1..end, "[redacted]");
         }
         let host_end = word[authority..].find('/').map_or(word.len(), |at| authority + at);
         if let Some(at) = word[authority..host_end].rfind('@') {
