@@ -9,3 +9,4 @@ mod recording;
 mod rehearsal_parts;
 mod supervisor;
 mod support;
+mod x_space;

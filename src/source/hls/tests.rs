@@ -144,6 +144,27 @@ async fn the_playlist_is_not_looked_at_more_often_than_allowed() {
 }
 
 #[tokio::test]
+async fn segments_at_a_file_or_a_strangers_loopback_are_missing_and_the_others_are_not() {
+    let text = "#EXTM3U\n#EXTINF:1.0,\nseg/0\n#EXTINF:1.0,\nfile:///etc/passwd\n#EXTINF:1.0,\n\
+        http://127.0.0.1:1/x\n#EXTINF:1.0,\nhttp://[/y\n#EXTINF:1.0,\nseg/4\n";
+    let router = Router::new()
+        .route("/live.m3u8", get(move || async move { text }))
+        .route("/seg/{n}", get(|Path(n): Path<String>| async move { n }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/live.m3u8", listener.local_addr().expect("bound"));
+    let url = Url::parse(&url).expect("a url");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let settings = HttpSettings { operator_urls: vec![url.clone()], ..HttpSettings::default() };
+    let client = HttpClient::new(settings).expect("a client");
+    let mut reader = HlsReader::new(client, Clock::system(), url, Vec::new(), Tracker::new(None));
+    let seen = collect(&mut reader, 5).await;
+    assert_eq!((seen[0].as_str(), seen[4].as_str()), ("0", "4"));
+    for (event, words) in seen[1..4].iter().zip(["scheme `file`", "private network", "without a host"]) {
+        assert!(event.contains(words), "{event}");
+    }
+}
+
+#[tokio::test]
 async fn a_playlist_at_a_strangers_loopback_is_refused_in_words() {
     let client = HttpClient::new(HttpSettings::default()).expect("a client");
     for (url, words) in [("http://127.0.0.1:9/x.m3u8", "private network"), ("file:///etc/passwd", "scheme `file`")] {
