@@ -47,7 +47,7 @@ impl ChainProbe for SpaceChain {
 
 impl SpaceChain {
     async fn walk(&self, link: &str, tell: Tell<'_>) -> Option<()> {
-        let address = told(tell, "link", SpaceAddress::parse(link), |address| format!("{}", address.session_id()))?;
+        let address = told(tell, "link", SpaceAddress::parse(link), |address| address.session_id())?;
         let auth = told(tell, "sign-in", self.auth.clone(), |auth| match auth {
             Auth::LoggedIn { .. } => "both cookies are there; the next step shows whether X takes them".to_owned(),
             Auth::Guest => "as a guest, which X does not always allow; --cookies FILE signs in".to_owned(),
