@@ -31,8 +31,8 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the state folder is told that the show is alive.
 const RECORD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Room of the ring beyond the delay: one playlist window and then some.
-const RING_SECONDS: u32 = 20;
+/// Room of the ring beyond the delay: the longest segment and what the placement tolerates; 0.4 MB a second.
+const RING_SECONDS: u32 = 12;
 
 /// How a show came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -55,7 +55,7 @@ fn source(
 
 /// The longest delay that a source of the show may ask for: the ring must have room for it.
 pub(super) fn longest_delay(config: &ShowConfig) -> Duration {
-    config.sources.iter().filter_map(|source| source.delay).max().unwrap_or_default().max(Duration::from_secs(10))
+    config.sources.iter().filter_map(|source| source.delay).max().unwrap_or_default().max(Duration::from_secs(6))
 }
 
 /// What sounds while there is no source.

@@ -30,6 +30,9 @@ pub struct LevelMeter {
     peak: f32,
     squares: f64,
     samples: u32,
+    short_term_lufs: f32,
+    /// Measurements until the loudness is worked out again: its 3 s hardly change in half a second, and cost most.
+    until_loudness: u32,
 }
 
 impl std::fmt::Debug for LevelMeter {
@@ -43,7 +46,14 @@ impl Default for LevelMeter {
         let loudness = EbuR128::new(2, SAMPLE_RATE, Mode::S).inspect_err(|error| {
             tracing::warn!(%error, "Loudness cannot be measured.");
         });
-        Self { loudness: loudness.ok(), peak: 0.0, squares: 0.0, samples: 0 }
+        Self {
+            loudness: loudness.ok(),
+            peak: 0.0,
+            squares: 0.0,
+            samples: 0,
+            short_term_lufs: FLOOR_DB,
+            until_loudness: 0,
+        }
     }
 }
 
@@ -65,11 +75,16 @@ impl LevelMeter {
 
     fn take(&mut self) -> Level {
         let mean = self.squares / (2.0 * f64::from(self.samples.max(1)));
-        let short_term = self.loudness.as_ref().and_then(|meter| meter.loudness_shortterm().ok()).unwrap_or(-120.0);
+        if self.until_loudness == 0 {
+            let loudness = self.loudness.as_ref().and_then(|meter| meter.loudness_shortterm().ok());
+            self.short_term_lufs = loudness.map_or(FLOOR_DB, |loudness| loudness as f32).max(FLOOR_DB);
+            self.until_loudness = 5;
+        }
+        self.until_loudness -= 1;
         let level = Level {
             peak_dbfs: decibels(self.peak),
             rms_dbfs: decibels(mean.sqrt() as f32),
-            short_term_lufs: (short_term as f32).max(FLOOR_DB),
+            short_term_lufs: self.short_term_lufs,
         };
         (self.peak, self.squares, self.samples) = (0.0, 0.0, 0);
         level

@@ -16,6 +16,8 @@ const TAPS: usize = 12;
 const PHASES: usize = 4;
 /// The gain returns by a factor of e in 200 ms.
 const RELEASE_SECONDS: f64 = 0.2;
+/// Where no sample is louder than this share of the ceiling, no true peak between them comes near it.
+const HARMLESS: f32 = 0.5;
 /// Below the ceiling by this factor, for what a detector of [`TAPS`] taps underestimates: 0.3 dB.
 const SAFETY: f64 = 0.966;
 
@@ -24,6 +26,7 @@ const SAFETY: f64 = 0.966;
 pub struct Limiter {
     gain: f32,
     ceiling: Option<f64>,
+    harmless: f32,
     kernel: [[f64; TAPS]; PHASES],
     history: [VecDeque<f32>; 2],
     delayed: VecDeque<StereoSample>,
@@ -36,9 +39,11 @@ pub struct Limiter {
 impl Limiter {
     /// `gain_db` of amplification; `limit_dbtp` is the ceiling in dBTP, none leaves peaks alone.
     pub fn new(gain_db: f64, limit_dbtp: Option<f64>) -> Self {
+        let ceiling = limit_dbtp.map(|limit| SAFETY * 10_f64.powf(limit / 20.0));
         Self {
             gain: 10_f64.powf(gain_db / 20.0) as f32,
-            ceiling: limit_dbtp.map(|limit| SAFETY * 10_f64.powf(limit / 20.0)),
+            ceiling,
+            harmless: ceiling.map_or(f32::INFINITY, |ceiling| HARMLESS * ceiling as f32),
             kernel: kernel(),
             history: [VecDeque::from([0.0; TAPS]), VecDeque::from([0.0; TAPS])],
             delayed: VecDeque::from([[0.0; 2]; LOOK_AHEAD]),
@@ -50,12 +55,40 @@ impl Limiter {
 
     /// Replaces `samples` by what entered [`LOOK_AHEAD`] samples earlier, amplified and limited.
     pub fn process(&mut self, samples: &mut [StereoSample]) {
+        if self.is_at_rest(samples) {
+            return self.pass(samples);
+        }
         for sample in samples {
             let input = [sample[0] * self.gain, sample[1] * self.gain];
             self.delayed.push_back(input);
             let out = self.delayed.pop_front().unwrap_or_default();
             let gain = self.ceiling.map_or(1.0, |ceiling| self.gain_for(input, ceiling)) as f32;
             *sample = [out[0] * gain, out[1] * gain];
+        }
+    }
+
+    /// Whether nothing in these samples and those before them comes near the ceiling, so that only time has to pass.
+    fn is_at_rest(&self, samples: &[StereoSample]) -> bool {
+        let quiet = |value: &f32| (value * self.gain).abs() < self.harmless;
+        self.reduction > 0.999_999
+            && self.needed.iter().all(|(_, gain)| *gain >= 1.0)
+            && samples.iter().flatten().all(quiet)
+            && self.history.iter().flatten().all(|value| value.abs() < self.harmless)
+    }
+
+    fn pass(&mut self, samples: &mut [StereoSample]) {
+        self.reduction = 1.0;
+        self.needed.clear();
+        self.count += samples.len() as u64;
+        for sample in samples.iter_mut() {
+            self.delayed.push_back([sample[0] * self.gain, sample[1] * self.gain]);
+            *sample = self.delayed.pop_front().unwrap_or_default();
+        }
+        for channel in 0..2 {
+            let newest = self.delayed.iter().rev().take(TAPS).map(|sample| sample[channel]);
+            let mut history: VecDeque<f32> = newest.collect();
+            history.make_contiguous().reverse();
+            self.history[channel] = history;
         }
     }
 
@@ -84,8 +117,7 @@ impl Limiter {
         for (history, value) in self.history.iter_mut().zip(input) {
             history.pop_front();
             history.push_back(value);
-            // Far below any ceiling nothing can hide between the samples.
-            if history.iter().all(|value| value.abs() < 0.5) {
+            if history.iter().all(|value| value.abs() < self.harmless) {
                 continue;
             }
             for phase in &self.kernel {
@@ -131,7 +163,8 @@ mod tests {
         for (hz, amplitude) in [(997.0, 2.0), (11_999.0, 1.2), (6_001.0, 3.0), (80.0, 1.5)] {
             let mut samples = sine(hz, amplitude, 48_000);
             samples[..24_000].iter_mut().for_each(|sample| *sample = [sample[0] * 0.1, sample[1] * 0.1]);
-            Limiter::new(0.0, Some(-1.0)).process(&mut samples);
+            let mut limiter = Limiter::new(0.0, Some(-1.0));
+            samples.chunks_mut(2048).for_each(|block| limiter.process(block));
             let peak = true_peak_db(&samples);
             assert!(peak <= -1.0, "{hz} Hz at {amplitude} peaks at {peak} dBTP");
         }
@@ -141,8 +174,18 @@ mod tests {
     fn quiet_audio_comes_out_bit_for_bit_after_the_look_ahead() {
         let input = sine(440.0, 0.3, 10_000);
         let mut output = input.clone();
-        Limiter::new(0.0, Some(-1.0)).process(&mut output);
+        let mut limiter = Limiter::new(0.0, Some(-1.0));
+        output.chunks_mut(100).for_each(|block| limiter.process(block));
         assert_eq!(output[LOOK_AHEAD..], input[..10_000 - LOOK_AHEAD]);
+    }
+
+    #[test]
+    fn a_low_ceiling_holds_too() {
+        let mut samples = sine(997.0, 0.3, 48_000);
+        samples[..24_000].iter_mut().for_each(|sample| *sample = [0.0; 2]);
+        let mut limiter = Limiter::new(0.0, Some(-20.0));
+        samples.chunks_mut(2048).for_each(|block| limiter.process(block));
+        assert!(true_peak_db(&samples) <= -20.0);
     }
 
     #[test]

@@ -55,6 +55,8 @@ impl Launch {
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| self.passes(name)))
             .env("SPACEBRIDGE_STATE", &self.state_root)
+            // The allocator's default is eight arenas a core, and each keeps what a picture's encoding once took.
+            .env("MALLOC_ARENA_MAX", "2")
             .stdin(Stdio::piped())
             .stdout(file.try_clone()?)
             .stderr(file)
