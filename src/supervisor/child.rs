@@ -57,6 +57,9 @@ impl Launch {
             .env("SPACEBRIDGE_STATE", &self.state_root)
             // The allocator's default is eight arenas a core, and each keeps what a picture's encoding once took.
             .env("MALLOC_ARENA_MAX", "2")
+            // Frames and pictures are given back to the system when they are done with, not kept for the next ones.
+            .env("MALLOC_MMAP_THRESHOLD_", "262144")
+            .env("MALLOC_TRIM_THRESHOLD_", "262144")
             .stdin(Stdio::piped())
             .stdout(file.try_clone()?)
             .stderr(file)
