@@ -15,6 +15,9 @@ use crate::secret::Secret;
 use guard::{Guard, NoPublicAddress, PublicOnly, Trust};
 
 mod guard;
+mod stream;
+
+pub use stream::Incoming;
 
 /// Redirects that are followed: more is a loop.
 const MAX_REDIRECTS: usize = 5;
@@ -178,11 +181,18 @@ impl HttpClient {
         tokio::time::timeout(limit, self.follow(request)).await.unwrap_or(Err(NetError::TimedOut(limit)))
     }
 
-    async fn follow(&self, mut request: Request) -> Result<Answer, NetError> {
+    async fn follow(&self, request: Request) -> Result<Answer, NetError> {
+        let max_bytes = request.max_bytes;
+        let (response, url) = self.head(request).await?;
+        read(response, url, max_bytes).await
+    }
+
+    /// The answer behind all redirects, before its body, and its address.
+    async fn head(&self, mut request: Request) -> Result<(reqwest::Response, Url), NetError> {
         for _ in 0..=MAX_REDIRECTS {
             let response = self.send_once(&request).await?;
             let Some(target) = redirect_target(&request.url, &response)? else {
-                return read(response, request.url, request.max_bytes).await;
+                return Ok((response, request.url));
             };
             if !request.secrets.is_empty() {
                 return Err(NetError::RedirectWithSecrets(target.host_str().unwrap_or_default().to_owned()));

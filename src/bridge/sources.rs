@@ -1,18 +1,31 @@
 //! Builds a show's sources from its configuration.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+use url::Url;
 
 use super::BridgeError;
 use super::conductor::SourceSlot;
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::{Secrets, ShowConfig, SourceConfig, SourceKind};
+use crate::gst::GstError;
+use crate::gst::decode_file::decode_start;
 use crate::media::{SAMPLE_RATE, StereoSample};
+use crate::net::{HttpClient, HttpSettings};
 use crate::source::Source;
 use crate::source::tone::ToneSource;
+use crate::source::uri::UriSource;
 use crate::source::x_space::XSpaceSource;
 use crate::source::x_space::auth::Auth;
+
+/// The bed loops: a minute is not heard as a loop, and is 23 MB of samples.
+const HOLD_SAMPLES: usize = 60 * SAMPLE_RATE as usize;
+
+/// Largest file of a bed, in bytes.
+const HOLD_BYTES: u64 = 100_000_000;
 
 /// Every source of the list, in order.
 pub(super) fn build(config: &ShowConfig, secrets: &Secrets, clock: &Clock) -> Result<Vec<SourceSlot>, BridgeError> {
@@ -49,8 +62,18 @@ fn source(
             let source = XSpaceSource::new(url, &config.x, auth, clock);
             Ok(Box::new(source.map_err(|error| BridgeError::Source(error.to_string()))?))
         }
-        SourceKind::Uri { .. } => Err(BridgeError::Source("not joined".to_owned())),
+        SourceKind::Uri { uri } => Ok(Box::new(UriSource::new(uri.clone(), client_of(uri)?))),
     }
+}
+
+/// A client that trusts the host of the operator's own address, and nothing that this one leads to.
+fn client_of(uri: &Url) -> Result<HttpClient, BridgeError> {
+    let settings = HttpSettings {
+        user_agent: concat!("spacebridge/", env!("CARGO_PKG_VERSION")).to_owned(),
+        operator_urls: vec![uri.clone()],
+        ..HttpSettings::default()
+    };
+    HttpClient::new(settings).map_err(|error| BridgeError::Source(error.to_string()))
 }
 
 /// The longest delay that a source of the show may ask for: the ring must have room for it.
@@ -58,7 +81,76 @@ pub(super) fn longest_delay(config: &ShowConfig) -> Duration {
     config.sources.iter().filter_map(|source| source.delay).max().unwrap_or_default().max(Duration::from_secs(6))
 }
 
-/// What sounds while there is no source.
-pub(super) async fn hold_audio(_config: &ShowConfig, _events: &Events) -> Arc<[StereoSample]> {
-    Arc::from([])
+/// What sounds while there is no source: the operator's bed, or silence where there is none or it cannot be used.
+pub(super) async fn hold_audio(config: &ShowConfig, events: &Events) -> Arc<[StereoSample]> {
+    let Some(path) = config.program.hold_audio.clone() else { return Arc::from([]) };
+    let read = tokio::task::spawn_blocking(move || read_hold(&path)).await;
+    match read.unwrap_or_else(|error| Err(error.to_string())) {
+        Ok(samples) => samples.into(),
+        Err(reason) => {
+            let message = format!("The hold audio cannot be used, silence stands in its place: {reason}");
+            let remedy = "Set hold_audio in [program] to a file of audio (MP3, AAC, Opus, Vorbis, FLAC or WAV).";
+            events.error("program.hold_audio", "program", message, Some(remedy));
+            Arc::from([])
+        }
+    }
+}
+
+fn read_hold(path: &Path) -> Result<Vec<StereoSample>, String> {
+    let meta = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if !meta.is_file() {
+        return Err(format!("{} is no file", path.display()));
+    }
+    if meta.len() > HOLD_BYTES {
+        return Err(format!("{} has more than {} MB", path.display(), HOLD_BYTES / 1_000_000));
+    }
+    match decode_start(path, HOLD_SAMPLES) {
+        Ok(samples) if !samples.is_empty() => Ok(samples),
+        Ok(_) => Err(format!("{} holds no sound", path.display())),
+        Err(error @ GstError::MissingElement { .. }) => Err(error.to_string()),
+        Err(_) => Err(format!("{} holds no audio that can be played", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    async fn hold(path: &Path) -> (usize, Vec<String>) {
+        crate::gst::init().expect("GStreamer");
+        let mut config = show();
+        config.program.hold_audio = Some(path.to_owned());
+        let events = Events::new(Clock::system());
+        let samples = hold_audio(&config, &events).await;
+        (samples.len(), events.recent(10).into_iter().map(|event| event.message).collect())
+    }
+
+    fn show() -> ShowConfig {
+        let known = crate::config::Known { presets: &[], space_link: &|_| Err(String::new()) };
+        let text = "[show]\nname = \"night\"\n[[source]]\nkind = \"tone\"\n";
+        crate::config::read(text, Path::new("/"), known).expect("a configuration")
+    }
+
+    #[tokio::test]
+    async fn a_bed_is_decoded_and_a_long_one_is_cut() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (seconds, expected) in [(2, 2 * 48_000), (70, HOLD_SAMPLES)] {
+            let path = folder.path().join("bed.wav");
+            std::fs::write(&path, crate::gst::uri::wav(seconds)).expect("a file");
+            assert_eq!(hold(&path).await, (expected, vec![]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bed_that_cannot_be_used_is_told_and_silence_stands_in_its_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = folder.path().join("text.mp3");
+        std::fs::write(&text, "not a sound\n".repeat(1000)).expect("a file");
+        for path in [folder.path(), &folder.path().join("none.mp3"), &text] {
+            let (samples, events) = hold(path).await;
+            assert_eq!((samples, events.len()), (0, 1), "{events:?}");
+            assert!(events[0].starts_with("The hold audio cannot be used"), "{events:?}");
+        }
+    }
 }

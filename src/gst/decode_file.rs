@@ -1,18 +1,25 @@
-//! A finished `.m4a` back into samples, for whoever checks what a recording holds.
+//! Files into samples: a finished `.m4a` for whoever checks what a recording holds, and the operator's own audio.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 
-use super::{GstError, Template};
+use super::samples::from_bytes;
+use super::uri::{DECODERS, READERS, allow_only, link_first};
+use super::{GstError, Pipeline, Template};
+use crate::media::StereoSample;
 
+const AUDIO: Template = Template::new("decode_audio", include_str!("../../pipelines/decode_audio.launch"));
 const TEMPLATE: Template = Template::new("decode_m4a", include_str!("../../pipelines/decode_m4a.launch"));
 
 /// A day of sound takes minutes.
 const PATIENCE: Duration = Duration::from_secs(900);
+
+/// A minute of sound takes well under a second.
+const START_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Decodes `file` and calls `output` with its samples (48 kHz, mono) piece by piece, on one of GStreamer's threads. Blocks.
 ///
@@ -33,4 +40,40 @@ pub fn decode_m4a(file: &Path, mut output: impl FnMut(&[f32]) + Send + 'static) 
     sink.set_callbacks(AppSinkCallbacks::builder().new_sample(forward).build());
     pipeline.play_blocking()?;
     pipeline.wait_for_end(PATIENCE)
+}
+
+/// Decodes the first `most` samples of a file of any known kind, as 48 kHz stereo. Blocks.
+///
+/// # Errors
+/// When an element is missing (with its package), or the file is not there or holds no audio of a known kind.
+pub fn decode_start(file: &Path, most: usize) -> Result<Vec<StereoSample>, GstError> {
+    let pipeline = AUDIO.build(&[])?;
+    pipeline.element::<gst::Element>("in")?.set_property("location", file);
+    let decode: gst::Element = pipeline.element("decode")?;
+    allow_only(&decode, &[READERS, DECODERS]);
+    link_first(&decode, &pipeline.element("pcm")?, "audio/x-raw");
+    pipeline.play_blocking()?;
+    pull(&pipeline, most)
+}
+
+fn pull(pipeline: &Pipeline, most: usize) -> Result<Vec<StereoSample>, GstError> {
+    let sink: AppSink = pipeline.element("out")?;
+    let mut samples = Vec::new();
+    let start = Instant::now();
+    while samples.len() < most {
+        if let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_mseconds(20)) {
+            if let Some(map) = sample.buffer().and_then(|buffer| buffer.map_readable().ok()) {
+                samples.extend(from_bytes(&map));
+            }
+            continue;
+        }
+        match pipeline.wait_for_end(Duration::ZERO) {
+            Ok(()) => break,
+            // Neither an end nor a fault so far.
+            Err(GstError::Frozen { .. }) if start.elapsed() < START_PATIENCE => {}
+            Err(error) => return Err(error),
+        }
+    }
+    samples.truncate(most);
+    Ok(samples)
 }

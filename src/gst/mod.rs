@@ -14,6 +14,7 @@ pub mod decode;
 pub mod decode_file;
 pub mod elements;
 pub mod measure;
+pub mod pcm_capture;
 pub mod picture_encode;
 pub mod remux;
 pub mod rtmp;

@@ -24,7 +24,7 @@ const SRT: Template = Template::new("uri_srt", include_str!("../../pipelines/uri
 const RTSP: Template = Template::new("uri_rtsp", include_str!("../../pipelines/uri_rtsp.launch"));
 
 /// What may read a stream's bytes.
-const READERS: &[&str] = &[
+pub(super) const READERS: &[&str] = &[
     "aacparse",
     "ac3parse",
     "aiffparse",
@@ -53,7 +53,7 @@ const READERS: &[&str] = &[
 ];
 
 /// What may decode its audio.
-const DECODERS: &[&str] = &[
+pub(super) const DECODERS: &[&str] = &[
     "aacparse",
     "ac3parse",
     "alawdec",
@@ -77,7 +77,7 @@ const DECODERS: &[&str] = &[
 pub enum UriKind {
     /// Bytes that the caller reads and pushes.
     Bytes,
-    /// A file, in real time.
+    /// A file, as fast as it is taken.
     File,
     /// `rtmp` or `rtmps`.
     Rtmp,
@@ -128,11 +128,13 @@ impl UriReader {
         }
         let parse: gst::Element = pipeline.element("parse")?;
         if kind == UriKind::Rtsp {
-            link_first(&pipeline.element("src")?, &parse, "application/x-rtp");
+            let source = pipeline.element("src")?;
+            only_audio(&source);
+            link_first(&source, &parse, "application/x-rtp");
         }
         let decode: gst::Element = pipeline.element("decode")?;
-        allow_only(&parse, READERS);
-        allow_only(&decode, DECODERS);
+        allow_only(&parse, &[READERS]);
+        allow_only(&decode, &[DECODERS]);
         link_first(&parse, &pipeline.element("entry")?, "audio/");
         link_first(&decode, &pipeline.element("pcm")?, "audio/x-raw");
         connect_sinks(&pipeline, output)?;
@@ -160,27 +162,35 @@ impl UriReader {
         self.pipeline.events()
     }
 
-    /// Pushes bytes (kind [`UriKind::Bytes`]). False when the reader is full or over: wait and push again, or give up.
+    /// Where its bytes go in; only for [`UriKind::Bytes`].
+    pub fn input(&self) -> Option<UriInput> {
+        self.input.clone().map(UriInput)
+    }
+}
+
+/// The way into a reader of bytes.
+#[derive(Debug, Clone)]
+pub struct UriInput(AppSrc);
+
+impl UriInput {
+    /// Pushes bytes, less than 4 MB at once. False when the reader is full or over: wait and push again, or give up.
     pub fn push(&self, bytes: &Bytes) -> bool {
-        let Some(input) = &self.input else { return false };
-        if input.current_level_bytes() + bytes.len() as u64 > input.max_bytes() {
+        if self.0.current_level_bytes() + bytes.len() as u64 > self.0.max_bytes() {
             return false;
         }
-        input.push_buffer(gst::Buffer::from_slice(bytes.clone())).is_ok()
+        self.0.push_buffer(gst::Buffer::from_slice(bytes.clone())).is_ok()
     }
 
     /// No more bytes will come.
     pub fn end_of_bytes(&self) {
-        if let Some(input) = &self.input
-            && input.end_of_stream().is_err()
-        {
+        if self.0.end_of_stream().is_err() {
             tracing::debug!("Reader was over before its end.");
         }
     }
 }
 
 /// Links the first pad of `from` whose caps start with `media` to `to`; others stay unlinked.
-fn link_first(from: &gst::Element, to: &gst::Element, media: &'static str) {
+pub(super) fn link_first(from: &gst::Element, to: &gst::Element, media: &'static str) {
     let target = to.downgrade();
     from.connect_pad_added(move |_, pad| {
         let Some(sink) =
@@ -199,14 +209,24 @@ fn link_first(from: &gst::Element, to: &gst::Element, media: &'static str) {
     });
 }
 
-/// Lets the bin plug only elements of the list.
-fn allow_only(bin: &gst::Element, allowed: &'static [&'static str]) {
+/// Lets an RTSP server send its audio and nothing else.
+fn only_audio(source: &gst::Element) {
+    source.connect("select-stream", false, |values| {
+        let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());
+        let media = caps.and_then(|caps| caps.structure(0).and_then(|s| s.get::<String>("media").ok()));
+        Some((media.as_deref() == Some("audio")).to_value())
+    });
+}
+
+/// Lets the bin plug only elements of the lists.
+pub(super) fn allow_only(bin: &gst::Element, lists: &'static [&'static [&'static str]]) {
     const TRY: i32 = 0;
     const SKIP: i32 = 2;
     bin.connect("autoplug-select", false, move |values| {
         let name =
             values.get(3).and_then(|value| value.get::<gst::ElementFactory>().ok()).map(|factory| factory.name());
-        let answer = if name.is_some_and(|name| allowed.contains(&name.as_str())) { TRY } else { SKIP };
+        let answer =
+            if name.is_some_and(|name| lists.iter().any(|list| list.contains(&name.as_str()))) { TRY } else { SKIP };
         let kind = glib::Type::from_name("GstAutoplugSelectResult")?;
         glib::EnumClass::with_type(kind)?.to_value(answer)
     });
@@ -243,26 +263,48 @@ fn connect_sinks(pipeline: &Pipeline, output: mpsc::Sender<UriOutput>) -> Result
 /// Media time of a stream's buffers: sample by sample, and by their timestamps where those jump.
 #[derive(Debug, Default)]
 struct Timeline {
-    first: Option<u64>,
-    next: u64,
+    /// What is taken from a timestamp to get its media time.
+    zero: Option<i64>,
+    next: i64,
 }
 
 impl Timeline {
     /// Timestamps of live streams are rounded to milliseconds: less than 50 ms is no jump.
-    const JUMP: u64 = 2_400;
+    const JUMP: i64 = 2_400;
+
+    /// A stream that was silent for longer than 15 s was given up: a larger jump, or one back, is a clock that was set.
+    const HOLE: i64 = 15 * 48_000;
 
     fn place(&mut self, pts: Option<gst::ClockTime>, count: usize) -> i64 {
-        if let Some(at) = pts.map(sample_count) {
-            let first = *self.first.get_or_insert(at);
-            let at = at.saturating_sub(first);
-            if at > self.next + Self::JUMP {
-                self.next = at;
+        if let Some(at) = pts.map(|pts| sample_count(pts) as i64) {
+            let zero = *self.zero.get_or_insert(at);
+            let ahead = at - zero - self.next;
+            if (Self::JUMP..Self::HOLE).contains(&ahead) {
+                self.next += ahead;
+            } else if ahead.abs() >= Self::JUMP {
+                self.zero = Some(at - self.next);
             }
         }
         let place = self.next;
-        self.next += count as u64;
-        place as i64
+        self.next += count as i64;
+        place
     }
+}
+
+/// A WAV file of the ruler's first seconds.
+#[cfg(test)]
+pub(crate) fn wav(seconds: u32) -> Vec<u8> {
+    let samples: Vec<f32> = (0..seconds).flat_map(crate::ruler::second).collect();
+    let data: Vec<u8> = samples.iter().flat_map(|value| ((value * 32_000.0) as i16).to_le_bytes()).collect();
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + data.len() as u32).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend(48_000_u32.to_le_bytes());
+    wav.extend(96_000_u32.to_le_bytes());
+    wav.extend(b"\x02\0\x10\0data");
+    wav.extend((data.len() as u32).to_le_bytes());
+    wav.extend(data);
+    wav
 }
 
 #[cfg(test)]
@@ -277,6 +319,10 @@ mod tests {
         assert_eq!(timeline.place(Some(ms(5_022)), 1024), 1024);
         assert_eq!(timeline.place(Some(ms(6_000)), 1024), 48_000);
         assert_eq!(timeline.place(None, 1024), 49_024);
+        // The publisher's clock is set back, and hours ahead: neither shifts what follows.
+        assert_eq!(timeline.place(Some(ms(100)), 1024), 50_048);
+        assert_eq!(timeline.place(Some(ms(1_100)), 1024), 98_048);
+        assert_eq!(timeline.place(Some(ms(9_000_000)), 1024), 99_072);
     }
 
     #[test]
@@ -293,28 +339,14 @@ mod tests {
         }
     }
 
-    /// A WAV file of the ruler's first seconds.
-    fn ruler_wav(seconds: u32) -> Vec<u8> {
-        let samples: Vec<f32> = (0..seconds).flat_map(crate::ruler::second).collect();
-        let data: Vec<u8> = samples.iter().flat_map(|value| ((value * 32_000.0) as i16).to_le_bytes()).collect();
-        let mut wav = b"RIFF".to_vec();
-        wav.extend((36 + data.len() as u32).to_le_bytes());
-        wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-        wav.extend(48_000_u32.to_le_bytes());
-        wav.extend(96_000_u32.to_le_bytes());
-        wav.extend(b"\x02\0\x10\0data");
-        wav.extend((data.len() as u32).to_le_bytes());
-        wav.extend(data);
-        wav
-    }
-
     #[tokio::test(flavor = "multi_thread")]
     async fn a_stream_of_bytes_gives_every_second_and_something_to_record() {
         let (sender, mut receiver) = mpsc::channel(64);
         let reader = UriReader::new(UriKind::Bytes, "", sender).expect("a reader");
         reader.play().await.expect("a start");
-        assert!(reader.push(&Bytes::from(ruler_wav(3))));
-        reader.end_of_bytes();
+        let input = reader.input().expect("a reader of bytes");
+        assert!(input.push(&Bytes::from(wav(3))));
+        input.end_of_bytes();
         let (mut samples, mut capture) = (Vec::new(), Vec::new());
         while samples.len() < 3 * 48_000 || capture.len() < 3 * 96_000 {
             let output = tokio::time::timeout(std::time::Duration::from_secs(20), receiver.recv()).await;

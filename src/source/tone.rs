@@ -2,9 +2,17 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::{Attempt, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
+use crate::gst::pcm_capture::PcmCapture;
 use crate::media::{PcmBlock, SAMPLE_RATE};
 use crate::ruler;
+
+/// The session's id.
+const ID: &str = "tone";
+
+const RATE: i64 = SAMPLE_RATE as i64;
 
 /// Plays the ruler in real time, from second 0 or from where an earlier process stopped.
 #[derive(Debug, Clone)]
@@ -20,28 +28,35 @@ impl ToneSource {
 
     async fn play(&self, context: SourceContext) -> Result<SourceEnd, SourceError> {
         let info = SessionInfo {
-            id: "tone".to_owned(),
+            id: ID.to_owned(),
             title: Some("Test tone".to_owned()),
             phase: SessionPhase::Live,
             started_at: Some(context.clock.wall()),
             ..SessionInfo::default()
         };
         send(&context, SourceEvent::Session(info)).await?;
-        let first =
-            context.resume.as_ref().map_or(0, |resume| resume.media_time.div_euclid(i64::from(SAMPLE_RATE)) + 1);
+        let (sender, mut captured) = mpsc::unbounded_channel();
+        let mut capture = PcmCapture::new(sender).map_err(|error| SourceError::operator(error.to_string()))?;
+        let resume = context.resume.as_ref().filter(|resume| resume.session_id == ID);
+        let first = resume.map_or(0, |resume| (resume.media_time + RATE - 1).div_euclid(RATE));
         let last = self.duration.map(|duration| duration.as_secs() as i64);
         let start = tokio::time::Instant::now();
         for index in first.. {
             if last.is_some_and(|last| index >= last) {
                 return Ok(SourceEnd::SessionEnded);
             }
-            let samples = ruler::second(index as u32).into_iter().map(|value| [value, value]).collect();
-            let block = PcmBlock { media_time: index * i64::from(SAMPLE_RATE), samples };
+            let second = ruler::second(index as u32);
+            capture.push(&second);
+            let samples = second.into_iter().map(|value| [value, value]).collect();
+            let block = PcmBlock { media_time: index * RATE, samples };
             send(&context, SourceEvent::Audio(block)).await?;
             let due = start + Duration::from_secs((index - first + 1) as u64);
-            tokio::select! {
-                () = context.token.cancelled() => return Ok(SourceEnd::Cancelled),
-                () = tokio::time::sleep_until(due) => {}
+            loop {
+                tokio::select! {
+                    () = context.token.cancelled() => return Ok(SourceEnd::Cancelled),
+                    Some(bytes) = captured.recv() => send(&context, SourceEvent::Capture(bytes)).await?,
+                    () = tokio::time::sleep_until(due) => break,
+                }
             }
         }
         Ok(SourceEnd::SessionEnded)

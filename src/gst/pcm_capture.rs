@@ -1,0 +1,56 @@
+//! Samples that this process makes itself, as the encoded stream that a recording keeps.
+
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+use tokio::sync::mpsc;
+
+use super::samples::clock_time;
+use super::{GstError, Pipeline, Template};
+
+const TEMPLATE: Template = Template::new("pcm_capture", include_str!("../../pipelines/pcm_capture.launch"));
+
+/// A running capture of mono samples, uncompressed: nothing waits inside an encoder when the process is killed.
+#[derive(Debug)]
+pub struct PcmCapture {
+    input: AppSrc,
+    pushed: u64,
+    _pipeline: Pipeline,
+}
+
+impl PcmCapture {
+    /// Starts one that sends a Matroska byte stream to `output`, from its first byte on.
+    ///
+    /// # Errors
+    /// When an element is missing (with its package) or refuses to start.
+    pub fn new(output: mpsc::UnboundedSender<Bytes>) -> Result<Self, GstError> {
+        let pipeline = TEMPLATE.build(&[])?;
+        let input: AppSrc = pipeline.element("in")?;
+        let sink: AppSink = pipeline.element("capture")?;
+        let forward = move |sink: &AppSink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            let map = sample.buffer().and_then(|buffer| buffer.map_readable().ok()).ok_or(gst::FlowError::Error)?;
+            output.send(Bytes::copy_from_slice(&map)).map_err(|_| gst::FlowError::Eos)?;
+            Ok(gst::FlowSuccess::Ok)
+        };
+        sink.set_callbacks(AppSinkCallbacks::builder().new_sample(forward).build());
+        pipeline.play_blocking()?;
+        Ok(Self { input, pushed: 0, _pipeline: pipeline })
+    }
+
+    /// Appends samples (48 kHz, mono, within -1.0..=1.0). Never blocks.
+    pub fn push(&mut self, samples: &[f32]) {
+        let bytes: Vec<u8> =
+            samples.iter().flat_map(|value| ((value * f32::from(i16::MAX)) as i16).to_le_bytes()).collect();
+        let mut buffer = gst::Buffer::from_mut_slice(bytes);
+        {
+            let buffer = buffer.get_mut().expect("a new buffer has one owner");
+            buffer.set_pts(clock_time(self.pushed));
+            buffer.set_duration(clock_time(samples.len() as u64));
+        }
+        self.pushed += samples.len() as u64;
+        if self.input.push_buffer(buffer).is_err() {
+            tracing::warn!("The capture did not take samples.");
+        }
+    }
+}
