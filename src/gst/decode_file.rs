@@ -67,6 +67,9 @@ fn pull(pipeline: &Pipeline, most: usize) -> Result<Vec<StereoSample>, GstError>
             }
             continue;
         }
+        if sink.is_eos() {
+            break;
+        }
         match pipeline.wait_for_end(Duration::ZERO) {
             Ok(()) => break,
             // Neither an end nor a fault so far.

@@ -135,7 +135,7 @@ impl UriReader {
         let decode: gst::Element = pipeline.element("decode")?;
         allow_only(&parse, &[READERS]);
         allow_only(&decode, &[DECODERS]);
-        link_first(&parse, &pipeline.element("entry")?, "audio/");
+        link_parsed(&parse, &pipeline.element("entry")?);
         link_first(&decode, &pipeline.element("pcm")?, "audio/x-raw");
         connect_sinks(&pipeline, output)?;
         Ok(Self { pipeline, input })
@@ -193,20 +193,52 @@ impl UriInput {
 pub(super) fn link_first(from: &gst::Element, to: &gst::Element, media: &'static str) {
     let target = to.downgrade();
     from.connect_pad_added(move |_, pad| {
-        let Some(sink) =
-            target.upgrade().and_then(|to| to.static_pad("sink").or_else(|| to.request_pad_simple("sink")))
-        else {
-            return;
-        };
+        let Some(to) = target.upgrade() else { return };
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let fits = caps.structure(0).is_some_and(|structure| structure.name().starts_with(media));
-        if fits
-            && !sink.is_linked()
-            && let Err(error) = pad.link(&sink)
-        {
-            tracing::warn!(%error, "An audio pad could not be linked.");
+        if caps.structure(0).is_some_and(|structure| structure.name().starts_with(media)) {
+            link(pad, &to);
         }
     });
+}
+
+/// Links the first audio that was parsed. Matroska holds AAC without the headers that it has on a stream of its own.
+fn link_parsed(parse: &gst::Element, entry: &gst::Element) {
+    let target = entry.downgrade();
+    parse.connect_pad_added(move |_, pad| {
+        let Some(entry) = target.upgrade() else { return };
+        let Some(caps) = pad.current_caps() else { return };
+        let Some(structure) = caps.structure(0).filter(|structure| structure.name().starts_with("audio/")) else {
+            return;
+        };
+        let format = structure.get::<&str>("stream-format").unwrap_or("raw");
+        if structure.name() == "audio/mpeg" && format != "raw" {
+            match strip_headers(&entry) {
+                Ok(strip) => link(pad, &strip),
+                Err(error) => tracing::warn!(%error, "The headers of an AAC stream cannot be taken off."),
+            }
+        } else {
+            link(pad, &entry);
+        }
+    });
+}
+
+/// A parser in front of `entry`, which agrees with Matroska on raw access units.
+fn strip_headers(entry: &gst::Element) -> Result<gst::Element, glib::BoolError> {
+    let strip = gst::ElementFactory::make("aacparse").build()?;
+    let parent = entry.parent().and_downcast::<gst::Bin>().ok_or_else(|| glib::bool_error!("no pipeline"))?;
+    parent.add(&strip)?;
+    strip.link(entry)?;
+    strip.sync_state_with_parent()?;
+    Ok(strip)
+}
+
+fn link(pad: &gst::Pad, to: &gst::Element) {
+    let sink = to.static_pad("sink").or_else(|| to.request_pad_simple("sink")).filter(|sink| !sink.is_linked());
+    if let Some(sink) = sink
+        && let Err(error) = pad.link(&sink)
+    {
+        tracing::warn!(%error, "An audio pad could not be linked.");
+    }
 }
 
 /// Lets an RTSP server send its audio and nothing else.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use super::{HttpClient, NetError, Request, connection_error};
+use super::{HttpClient, NetError, READ_TIMEOUT, Request, connection_error};
 
 /// An answer of any status whose body is still to be read. Dropping it closes the connection.
 #[derive(Debug)]
@@ -54,8 +54,11 @@ impl Incoming {
     /// The next piece of the body; none at its end. Nothing is read ahead while nobody asks.
     ///
     /// # Errors
-    /// [`NetError`] when the connection breaks or is silent for 10 s.
+    /// [`NetError`] when the connection breaks; [`NetError::TimedOut`] when it is silent for 10 s.
     pub async fn next(&mut self) -> Result<Option<Bytes>, NetError> {
-        self.response.chunk().await.map_err(|error| connection_error(error, &self.url))
+        self.response.chunk().await.map_err(|error| match error.is_timeout() {
+            true => NetError::TimedOut(READ_TIMEOUT),
+            false => connection_error(error, &self.url),
+        })
     }
 }

@@ -9,4 +9,5 @@ mod recording;
 mod rehearsal_parts;
 mod supervisor;
 mod support;
+mod uri;
 mod x_space;

@@ -77,6 +77,9 @@ async fn open(client: &HttpClient, url: &Url) -> Result<Incoming, SourceError> {
     let incoming = client.open(request).await.map_err(|error| refused(url, &error))?;
     let host = host(url);
     match incoming.status() {
+        200..=299 if is_page(&incoming) => Err(SourceError::operator(format!(
+            "{host} answers with a web page; use the address of the stream itself, as a player takes it"
+        ))),
         200..=299 => Ok(incoming),
         status @ (401 | 403) => Err(SourceError::operator(format!(
             "{host} answers {status} and lets nobody listen without a login; use an address that works in a player"
@@ -96,6 +99,11 @@ async fn open(client: &HttpClient, url: &Url) -> Result<Incoming, SourceError> {
 fn is_playlist(incoming: &Incoming) -> bool {
     let kind = incoming.header("content-type").to_ascii_lowercase();
     kind.contains("mpegurl") || is_playlist_path(incoming.url())
+}
+
+fn is_page(incoming: &Incoming) -> bool {
+    let kind = incoming.header("content-type").to_ascii_lowercase();
+    kind.starts_with("text/html") || kind.starts_with("application/xhtml") || kind.starts_with("application/json")
 }
 
 /// Whether the address has a playlist's name.

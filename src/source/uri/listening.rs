@@ -21,6 +21,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// What a reader that came to its end still holds comes within this.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
+/// A reader that has all bytes of a body reads them within this, or cannot.
+const AFTER_BODY: Duration = Duration::from_secs(3);
+
 /// What is told of the session once its first audio is there.
 pub(super) struct Fresh<'a> {
     pub(super) id: &'a str,
@@ -113,7 +116,7 @@ impl<'a> Listening<'a> {
                 self.last = now;
             }
             let due = self.pacer.next_due(now).unwrap_or(now + SILENCE);
-            let quiet = self.last + if self.over.is_some() { LAST_WORDS } else { SILENCE };
+            let quiet = self.last + self.patience();
             tokio::select! {
                 () = token.cancelled() => {
                     self.over = Some(Ok(SourceEnd::Cancelled));
@@ -133,6 +136,15 @@ impl<'a> Listening<'a> {
             }
         }
         self.stop().await
+    }
+
+    /// How long to wait for the reader's next word.
+    fn patience(&self) -> Duration {
+        match (&self.over, self.body_end) {
+            (Some(_), _) => LAST_WORDS,
+            (None, Some(_)) => AFTER_BODY,
+            (None, None) => SILENCE,
+        }
     }
 
     fn on_bus(&mut self, event: BusEvent) {
@@ -158,6 +170,7 @@ impl<'a> Listening<'a> {
     fn on_body(&mut self, result: Result<BodyEnd, NetError>) {
         match result {
             Ok(end) => self.body_end = Some(end),
+            Err(NetError::TimedOut(_)) => self.end(Err(self.silent())),
             Err(error) => {
                 self.end(Err(SourceError::transient(format!("the stream from {} broke: {error}", self.label))));
             }
@@ -195,17 +208,23 @@ impl<'a> Listening<'a> {
     fn on_quiet(&mut self) {
         if self.over.is_some() {
             self.dry = true;
-        } else if self.heard {
-            let message = format!("{} sends nothing any more, for {} s", self.label, SILENCE.as_secs());
-            self.end(Err(SourceError::transient(message)));
+        } else if self.kind == UriKind::Bytes && !self.heard {
+            // A body that is silent is told by the client: this one has bytes.
+            self.end(Err(self.unreadable()));
         } else {
-            let message = format!(
-                "{} sends nothing that can be played, for {} s; check that it is on the air and the address is right",
-                self.label,
-                SILENCE.as_secs()
-            );
-            self.end(Err(SourceError::transient(message)));
+            self.end(Err(self.silent()));
         }
+    }
+
+    fn silent(&self) -> SourceError {
+        let (label, seconds) = (&self.label, SILENCE.as_secs());
+        SourceError::transient(match self.heard {
+            true => format!("{label} sends nothing any more, for {seconds} s"),
+            false => format!(
+                "{label} sends nothing that can be played, for {seconds} s; check that it is on the air and the address \
+                 is right"
+            ),
+        })
     }
 
     /// Notes the first reason for the end.

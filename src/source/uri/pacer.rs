@@ -77,7 +77,8 @@ mod tests {
         (0..5).for_each(|second| pacer.push(block(second)));
         assert_eq!(popped(&mut pacer, start), [0]);
         assert_eq!(pacer.next_due(start), Some(start + Duration::from_secs(1)));
-        assert_eq!(popped(&mut pacer, start + Duration::from_millis(2500)), [1, 2]);
+        assert_eq!(popped(&mut pacer, start + Duration::from_millis(1900)), [1]);
+        assert_eq!(popped(&mut pacer, start + Duration::from_millis(3000)), [2, 3]);
     }
 
     #[test]

@@ -11,7 +11,23 @@ pub(crate) fn ruler_of(file: &Path) -> Vec<(u32, f64)> {
     let path = file.to_str().expect("a path");
     let out = process::run(
         "ffmpeg",
-        &["-v", "error", "-copyts", "-i", path, "-vn", "-af", "aresample=async=1:first_pts=0", "-ac", "1", "-ar", "48000", "-f", "f32le", "-"],
+        &[
+            "-v",
+            "error",
+            "-copyts",
+            "-i",
+            path,
+            "-vn",
+            "-af",
+            "aresample=async=1:first_pts=0",
+            "-ac",
+            "1",
+            "-ar",
+            "48000",
+            "-f",
+            "f32le",
+            "-",
+        ],
     );
     let samples: Vec<f32> =
         out.stdout.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
@@ -24,8 +40,17 @@ pub(crate) fn flashes_of(file: &Path) -> Vec<f64> {
     let out = process::run(
         "ffmpeg",
         &[
-            "-v", "info", "-copyts", "-i", path, "-an", "-vf",
-            "scale=16:16,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-", "-f", "null", "-",
+            "-v",
+            "info",
+            "-copyts",
+            "-i",
+            path,
+            "-an",
+            "-vf",
+            "scale=16:16,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-",
+            "-f",
+            "null",
+            "-",
         ],
     );
     let mut at = 0.0;
