@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::ShowConfig;
+use crate::media::SAMPLE_RATE;
 use crate::recording::{
     Closing, EpisodeMeta, Limits, MissingFact, NewSegment, Recording, RecordingError, SessionFact, ShowFact,
     Surroundings,
@@ -29,6 +30,7 @@ pub(super) struct Archive {
     recording: Option<Arc<Recording>>,
     status: watch::Receiver<RecordingStatus>,
     shared: Arc<Mutex<Shared>>,
+    clock: Clock,
 }
 
 #[derive(Debug, Default)]
@@ -54,19 +56,20 @@ impl Archive {
         events: &Events,
     ) -> Result<Self, RecordingError> {
         if !config.recording.enabled {
-            return Ok(Self::nowhere(RecordingStatus::default()));
+            return Ok(Self::nowhere(RecordingStatus::default(), clock));
         }
         match open_recording(config, earlier, clock, events) {
-            Ok(recording) => Ok(Self::of(recording)),
+            Ok(recording) => Ok(Self::of(recording, clock)),
             Err(error) if config.outputs.is_empty() => Err(error),
             Err(error) => {
                 events.error("recording.failed", "recording", format!("Nothing is recorded: {error}"), None);
-                Ok(Self::nowhere(RecordingStatus { error: Some(error.to_string()), ..RecordingStatus::default() }))
+                let status = RecordingStatus { error: Some(error.to_string()), ..RecordingStatus::default() };
+                Ok(Self::nowhere(status, clock))
             }
         }
     }
 
-    fn of(recording: Recording) -> Self {
+    fn of(recording: Recording, clock: &Clock) -> Self {
         let session = recording.last_session().unwrap_or_default();
         let model = recording.archive();
         let kept = model
@@ -77,13 +80,18 @@ impl Archive {
             .collect();
         let status = recording.status();
         let shared = Shared { session, kept, _status: None };
-        Self { recording: Some(Arc::new(recording)), status, shared: Arc::new(Mutex::new(shared)) }
+        Self {
+            recording: Some(Arc::new(recording)),
+            status,
+            shared: Arc::new(Mutex::new(shared)),
+            clock: clock.clone(),
+        }
     }
 
-    fn nowhere(status: RecordingStatus) -> Self {
+    fn nowhere(status: RecordingStatus, clock: &Clock) -> Self {
         let (sender, status) = watch::channel(status);
         let shared = Shared { _status: Some(sender), ..Shared::default() };
-        Self { recording: None, status, shared: Arc::new(Mutex::new(shared)) }
+        Self { recording: None, status, shared: Arc::new(Mutex::new(shared)), clock: clock.clone() }
     }
 
     /// What the recording says of itself.
@@ -101,6 +109,9 @@ impl Archive {
     pub(super) fn resume_point(&self, playlist_url: Option<String>) -> Option<ResumePoint> {
         let session = self.shared().session.session.clone();
         let recording = self.recording.as_ref()?;
+        if let Some(media_time) = self.stream_time(recording, &session) {
+            return Some(ResumePoint { session_id: session, media_time, ..ResumePoint::default() });
+        }
         let state = recording.resume_point(&session)?;
         let model = recording.archive();
         let kept = model.sessions.iter().find(|kept| kept.info.session == session)?;
@@ -120,6 +131,13 @@ impl Archive {
             },
             None => point,
         })
+    }
+
+    /// Media time of a captured stream, which went on while nobody listened.
+    fn stream_time(&self, recording: &Recording, session: &str) -> Option<i64> {
+        let started_at = recording.archive().session(session)?.captures.first()?.started_at?;
+        let seconds = self.clock.wall().duration_since(started_at).as_secs_f64().max(0.0);
+        Some((seconds * f64::from(SAMPLE_RATE)) as i64)
     }
 
     /// What is known of the session.

@@ -54,3 +54,28 @@ impl PcmCapture {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_second_is_in_the_recording_before_the_next_one_comes() {
+        super::super::init().expect("GStreamer");
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let mut capture = PcmCapture::new(sender).expect("a capture");
+        let mut kept = Vec::new();
+        for index in 0..3 {
+            capture.push(&crate::ruler::second(index));
+            let wanted = (index as usize + 1) * 96_000;
+            while kept.len() < wanted {
+                let bytes = tokio::time::timeout(Duration::from_secs(10), receiver.recv()).await;
+                kept.extend(bytes.expect("the second comes").expect("it goes on"));
+            }
+            assert!(kept.len() < wanted + 2_000, "{} bytes for {wanted} of samples", kept.len());
+        }
+        assert_eq!(kept[..4], [0x1A, 0x45, 0xDF, 0xA3], "a Matroska file starts with an EBML header");
+    }
+}

@@ -206,7 +206,7 @@ fn link_parsed(parse: &gst::Element, entry: &gst::Element) {
     let target = entry.downgrade();
     parse.connect_pad_added(move |_, pad| {
         let Some(entry) = target.upgrade() else { return };
-        let Some(caps) = pad.current_caps() else { return };
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         let Some(structure) = caps.structure(0).filter(|structure| structure.name().starts_with("audio/")) else {
             return;
         };

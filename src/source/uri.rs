@@ -16,16 +16,15 @@ use crate::net::HttpClient;
 use http::Found;
 use listening::{Fresh, Listening};
 
+mod hls;
 mod http;
 mod listening;
 mod pacer;
 
 /// A stream that is read all the time has no piece to wait for: the delay only covers its jitter. Pieces of a quarter
 /// of a second or less arrive within half a second of their time on a sane network; as much again is kept in reserve.
+/// HLS needs no more: the first segments come at once, and those that are not due yet bridge the wait for the next.
 const DELAY: Duration = Duration::from_secs(1);
-
-/// HLS lists whole segments, most of 6 s: one to be played and a second for the next one's fetch.
-const HLS_DELAY: Duration = Duration::from_secs(12);
 
 /// Reads one address.
 #[derive(Debug, Clone)]
@@ -79,9 +78,13 @@ impl UriSource {
         }
     }
 
-    /// HLS goes through our own reader of playlists, never through autoplugging.
-    async fn listen_hls(&self, _url: &Url, _context: &SourceContext) -> Result<SourceEnd, SourceError> {
-        Err(SourceError::operator(format!("{} answers with an HLS playlist, which is not joined", self.label())))
+    async fn listen_hls(&self, url: &Url, context: &SourceContext) -> Result<SourceEnd, SourceError> {
+        let reader = tokio::select! {
+            () = context.token.cancelled() => return Ok(SourceEnd::Cancelled),
+            reader = hls::open(&self.client, &context.clock, url) => reader?,
+        };
+        let fresh = self.fresh(Some(http::host(&self.uri)));
+        Listening::start(UriKind::Bytes, "", fresh, context).await?.fed_by_hls(reader).run().await
     }
 
     /// The file's path, if there is a file that can be opened.
@@ -114,7 +117,7 @@ impl Source for UriSource {
     }
 
     fn default_delay(&self) -> Duration {
-        if http::is_playlist_path(&self.uri) { HLS_DELAY } else { DELAY }
+        DELAY
     }
 
     fn is_continuous(&self) -> bool {

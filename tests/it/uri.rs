@@ -1,7 +1,6 @@
 //! Live audio at addresses: real servers and files, heard second by second.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -9,7 +8,10 @@ use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use rustix::process::{Pid, Signal, kill_process};
+use spacebridge::bridge::client::BridgeClient;
+use spacebridge::bridge::state_folder::StateFolder;
 use spacebridge::clock::Clock;
 use spacebridge::gst;
 use spacebridge::media::StereoSample;
@@ -18,7 +20,6 @@ use spacebridge::recording::Archive;
 use spacebridge::ruler;
 use spacebridge::source::uri::UriSource;
 use spacebridge::source::{Source, SourceContext, SourceEnd, SourceError, SourceEvent, SourceFault};
-use spacebridge::status::ShowStatus;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -26,7 +27,7 @@ use url::Url;
 use super::support::measure::{assert_every_second, ruler_of};
 use super::support::nginx::Nginx;
 use super::support::process::{self, Process};
-use super::support::{eventually, free_port, turn};
+use super::support::{eventually, eventually_async, free_port, turn};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -154,18 +155,24 @@ fn radio(file: &Path, content_type: &'static str, burst: usize, rate: usize) -> 
 async fn a_radio_is_heard_and_recorded_without_a_hole_though_it_greets_with_a_burst() {
     let _turn = turn().await;
     let folder = tempfile::tempdir().expect("a folder");
+    let mut radios = Vec::new();
     for (name, kind, arguments) in [
         ("live.mp3", "audio/mpeg", &["-c:a", "libmp3lame", "-b:a", "128k"][..]),
         ("live.aac", "audio/aac", &["-c:a", "aac", "-b:a", "128k", "-f", "adts"]),
         ("live.ogg", "application/ogg", &["-c:a", "libopus", "-b:a", "128k"]),
     ] {
-        let file = ruler_file(folder.path(), name, 9, arguments);
+        radios.push((name, ruler_file(folder.path(), name, 8, arguments), kind));
+    }
+    // All at the same time: each takes as long as it plays.
+    let hear = |(name, file, kind): (&'static str, PathBuf, &'static str)| async move {
         let base = serve(radio(&file, kind, 48_000, 16_000)).await;
-        let heard = listen(&format!("{base}/live"), 8.5).await;
+        (name, listen(&format!("{base}/live"), 7.5).await)
+    };
+    for (name, heard) in join_all(radios.into_iter().map(hear)).await {
         assert_eq!(heard.session.as_deref(), Some("Radio Ruler"), "{name}: {:?}", heard.result);
-        heard.assert_whole(7);
+        heard.assert_whole(6);
         let (first, last) = heard.times.expect("audio");
-        assert!(last - first > Duration::from_secs(7), "{name}: the burst was not paced: {:?}", last - first);
+        assert!(last - first > Duration::from_secs(6), "{name}: the burst was not paced: {:?}", last - first);
     }
 }
 
@@ -173,6 +180,7 @@ async fn a_radio_is_heard_and_recorded_without_a_hole_though_it_greets_with_a_bu
 async fn a_file_of_any_known_kind_is_played_in_real_time_to_its_end() {
     let _turn = turn().await;
     let folder = tempfile::tempdir().expect("a folder");
+    let mut files = Vec::new();
     for (name, arguments) in [
         ("a b.mp3", &["-c:a", "libmp3lame"][..]),
         ("a.flac", &["-c:a", "flac"]),
@@ -182,13 +190,37 @@ async fn a_file_of_any_known_kind_is_played_in_real_time_to_its_end() {
         ("a.mka", &["-c:a", "libopus"]),
         ("a.ts", &["-c:a", "aac", "-b:a", "128k"]),
     ] {
-        let file = ruler_file(folder.path(), name, 4, arguments);
+        files.push((name, ruler_file(folder.path(), name, 4, arguments)));
+    }
+    let hear = |(name, file): (&'static str, PathBuf)| async move {
         let start = Instant::now();
         let heard = listen(Url::from_file_path(&file).expect("a path").as_str(), 60.0).await;
+        (name, heard, start.elapsed())
+    };
+    for (name, heard, took) in join_all(files.into_iter().map(hear)).await {
         assert!(matches!(heard.result, Ok(SourceEnd::SessionEnded)), "{name}: {:?}", heard.result);
         heard.assert_whole(4);
-        assert!(start.elapsed() > Duration::from_millis(3500), "{name}: played in {:?}", start.elapsed());
+        assert!(took > Duration::from_millis(3500), "{name}: played in {took:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_of_another_platform_is_heard_from_its_first_segment_to_its_end() {
+    let _turn = turn().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let sound = ["-c:a", "aac", "-b:a", "128k", "-f", "hls", "-hls_time", "2", "-hls_list_size", "0"];
+    ruler_file(folder.path(), "live.m3u8", 7, &sound);
+    let path = folder.path().to_owned();
+    let file = move |axum::extract::Path(name): axum::extract::Path<String>| async move {
+        let kind = if name.ends_with("m3u8") { "application/vnd.apple.mpegurl" } else { "video/mp2t" };
+        std::fs::read(path.join(name))
+            .map(|bytes| ([(header::CONTENT_TYPE, kind)], bytes))
+            .map_err(|_| StatusCode::NOT_FOUND)
+    };
+    let base = serve(Router::new().route("/{name}", get(file))).await;
+    let heard = listen(&format!("{base}/live.m3u8"), 60.0).await;
+    assert!(matches!(heard.result, Ok(SourceEnd::SessionEnded)), "{:?}", heard.result);
+    heard.assert_whole(7);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -320,4 +352,127 @@ async fn a_stream_that_falls_silent_is_told_and_tried_again() {
     let error = heard.error();
     assert_eq!(error.class, SourceFault::Transient);
     assert!(error.message.contains("sends nothing any more"), "{error}");
+}
+
+/// A show that a real `spacebridge run` carries. Dropping it ends its processes.
+struct Carried {
+    folder: tempfile::TempDir,
+    child: std::process::Child,
+    client: BridgeClient,
+}
+
+impl Carried {
+    async fn start(link: &str, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let log = std::fs::File::create(path("log")).expect("a log");
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_spacebridge"))
+            .args(["run", link, "--plain", "--name", "night", "--recordings"])
+            .arg(path("recordings"))
+            .args(more)
+            .env("SPACEBRIDGE_STATE", path("state"))
+            .env("NO_KEY", "anything")
+            .stdin(std::process::Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("a process");
+        let state = StateFolder::open_in(&path("state"), "night").expect("a state folder");
+        Self { folder, child, client: BridgeClient::new(state) }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Waits until a bridge with another id than `before` has recorded `seconds`; its id.
+    async fn recorded(&self, seconds: f64, before: u32) -> u32 {
+        eventually_async(&format!("a recording of {seconds} s"), PATIENCE, || async {
+            let status = self.client.status().await.ok()?;
+            (status.bridge.pid != before && status.recording.seconds > seconds).then_some(status.bridge.pid)
+        })
+        .await
+    }
+
+    /// Ends the show; its archive.
+    async fn end(&mut self) -> Archive {
+        self.client.end().await.expect("an order");
+        let log = self.folder.path().join("log");
+        let code = eventually("the show ends", PATIENCE, || self.child.try_wait().expect("a state")).await;
+        assert!(code.success(), "{}", std::fs::read_to_string(log).unwrap_or_default());
+        let mut archives = std::fs::read_dir(self.folder.path().join("recordings")).expect("a folder");
+        Archive::read(&archives.next().expect("an archive").expect("an entry").path()).expect("a journal")
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        // The bridge notices that its parent is gone, or ended with it.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tone_show_without_outputs_records_every_second() {
+    let _turn = turn().await;
+    let mut show = Carried::start("tone", &[]).await;
+    show.recorded(5.0, 0).await;
+    let archive = show.end().await;
+    let [capture] = &archive.sessions[0].captures[..] else { panic!("{:?}", archive.sessions) };
+    assert_every_second(&ruler_of(&archive.folder.join(&capture.file)), 5);
+    let [file] = &archive.episodes.keys().collect::<Vec<_>>()[..] else {
+        panic!("{:?}\n{}", archive.episodes, show.log())
+    };
+    let marks = ruler_of(&archive.folder.join(file));
+    assert_eq!(marks[0].0, 0);
+    assert_every_second(&marks, 5);
+}
+
+/// Kills the bridge without mercy, and looks at what it and its successor recorded. True if the second went on.
+async fn kill_9(link: &str) -> (Vec<u32>, Vec<u32>) {
+    let mut show = Carried::start(link, &[]).await;
+    let pid = show.recorded(4.3, 0).await;
+    kill_process(Pid::from_raw(pid.cast_signed()).expect("a pid"), Signal::KILL).expect("a signal");
+    let killed = jiff::Timestamp::now();
+    show.recorded(8.0, pid).await;
+    let archive = show.end().await;
+    let [first, second] = &archive.sessions[0].captures[..] else { panic!("{:?}", archive.sessions) };
+    let marks = |file: &str| ruler_of(&archive.folder.join(file));
+    let (before, after) = (marks(&first.file), marks(&second.file));
+    let live = killed.duration_since(first.started_at.expect("a start")).as_secs_f64();
+    assert_every_second(&before, (live - 1.0) as usize);
+    assert_every_second(&after, 2);
+    let index = |marks: Vec<(u32, f64)>| marks.into_iter().map(|(index, _)| index).collect();
+    (index(before), index(after))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_of_a_continuous_source_loses_at_most_a_second() {
+    let _turn = turn().await;
+    let (before, after) = kill_9("tone").await;
+    // The tone goes on while the bridge is away, as any live source.
+    assert!(after[0] > before[before.len() - 1] && after[0] < before[before.len() - 1] + 10, "{before:?} {after:?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = ruler_file(folder.path(), "live.mp3", 60, &["-c:a", "libmp3lame", "-b:a", "128k"]);
+    let base = serve(radio(&file, "audio/mpeg", 32_000, 16_000)).await;
+    kill_9(&format!("{base}/live")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_radio_on_the_air_gives_every_second_to_an_ingest() {
+    let _turn = turn().await;
+    let nginx = Nginx::start("live").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = ruler_file(folder.path(), "live.mp3", 60, &["-c:a", "libmp3lame", "-b:a", "128k"]);
+    let base = serve(radio(&file, "audio/mpeg", 48_000, 16_000)).await;
+    let output = format!("nginx=rtmp://127.0.0.1:{}/live", nginx.port);
+    let mut show = Carried::start(&format!("{base}/live"), &["--output", &output, "--key-env", "nginx=NO_KEY"]).await;
+    show.recorded(12.0, 0).await;
+    show.client.end().await.expect("an order");
+    // The closing slate need not be seen to its end.
+    eventually_async("the show ends", PATIENCE, || async { show.client.end().await.is_err().then_some(()) }).await;
+    eventually("the process ends", PATIENCE, || show.child.try_wait().expect("a state")).await;
+    let marks = ruler_of(nginx.recordings().last().expect("a recording"));
+    assert_every_second(&marks, 8);
 }

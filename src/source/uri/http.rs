@@ -106,18 +106,21 @@ fn is_page(incoming: &Incoming) -> bool {
     kind.starts_with("text/html") || kind.starts_with("application/xhtml") || kind.starts_with("application/json")
 }
 
-/// Whether the address has a playlist's name.
-pub(super) fn is_playlist_path(url: &Url) -> bool {
+fn is_playlist_path(url: &Url) -> bool {
     let path = url.path().to_ascii_lowercase();
     path.ends_with(".m3u8") || path.ends_with(".m3u")
 }
 
 /// Reads the body into the reader, as fast as the reader takes it.
-pub(super) async fn feed(mut body: Incoming, reader: UriInput) -> Result<BodyEnd, NetError> {
-    while let Some(bytes) = next_piece(&mut body, &reader).await? {
-        for start in (0..bytes.len()).step_by(PIECE) {
-            push(&reader, &bytes.slice(start..bytes.len().min(start + PIECE))).await;
+pub(super) async fn feed(mut body: Incoming, reader: UriInput, label: String) -> Result<BodyEnd, SourceError> {
+    let broken = |error| match error {
+        NetError::TimedOut(time) => {
+            SourceError::transient(format!("{label} sends nothing any more, for {} s", time.as_secs()))
         }
+        error => SourceError::transient(format!("the stream from {label} broke: {error}")),
+    };
+    while let Some(bytes) = next_piece(&mut body, &reader).await.map_err(broken)? {
+        push(&reader, &bytes).await;
     }
     Ok(if body.length().is_some() { BodyEnd::Whole } else { BodyEnd::Closed })
 }
@@ -132,9 +135,12 @@ async fn next_piece(body: &mut Incoming, reader: &UriInput) -> Result<Option<Byt
 }
 
 /// Waits until the reader has taken the bytes. A reader that failed takes none any more: its owner ends the wait.
-async fn push(reader: &UriInput, bytes: &Bytes) {
-    while !reader.push(bytes) {
-        tokio::time::sleep(FULL_PAUSE).await;
+pub(super) async fn push(reader: &UriInput, bytes: &Bytes) {
+    for start in (0..bytes.len()).step_by(PIECE) {
+        let piece = bytes.slice(start..bytes.len().min(start + PIECE));
+        while !reader.push(&piece) {
+            tokio::time::sleep(FULL_PAUSE).await;
+        }
     }
 }
 

@@ -7,12 +7,14 @@ use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::hls;
 use super::http::{self, BodyEnd};
 use super::pacer::Pacer;
 use crate::gst::uri::{UriKind, UriOutput, UriReader};
 use crate::gst::{BusEvent, FaultKind, GstError};
 use crate::media::PcmBlock;
-use crate::net::{Incoming, NetError};
+use crate::net::Incoming;
+use crate::source::hls::HlsReader;
 use crate::source::{SessionInfo, SessionPhase, SourceContext, SourceEnd, SourceError, SourceEvent};
 
 /// A stream that gives nothing for this long is over.
@@ -20,6 +22,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// What a reader that came to its end still holds comes within this.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Segments of HLS come whole, and may be 10 s long: what is silent for longer than their playlist's own patience is over.
+const HLS_SILENCE: Duration = Duration::from_secs(35);
 
 /// A reader that has all bytes of a body reads them within this, or cannot.
 const AFTER_BODY: Duration = Duration::from_secs(3);
@@ -33,7 +38,7 @@ pub(super) struct Fresh<'a> {
 }
 
 /// The task that reads a body into the reader.
-type Feed = AbortOnDropHandle<Result<BodyEnd, NetError>>;
+type Feed = AbortOnDropHandle<Result<BodyEnd, SourceError>>;
 
 /// A running attempt.
 pub(super) struct Listening<'a> {
@@ -48,6 +53,8 @@ pub(super) struct Listening<'a> {
     info: Option<SessionInfo>,
     /// Media time of the reader's first sample.
     base: i64,
+    /// How long the reader may give nothing.
+    silence: Duration,
     pacer: Pacer,
     /// Whether any audio was decoded.
     heard: bool,
@@ -88,6 +95,7 @@ impl<'a> Listening<'a> {
             label,
             base: resume.map_or(0, |resume| resume.media_time),
             info: Some(info),
+            silence: SILENCE,
             pacer: Pacer::default(),
             heard: false,
             last: Instant::now(),
@@ -99,7 +107,18 @@ impl<'a> Listening<'a> {
     /// With `body` as the reader's bytes.
     pub(super) fn fed_by(mut self, body: Incoming) -> Self {
         if let Some(input) = self.reader.input() {
-            self.feed = Some(AbortOnDropHandle::new(tokio::spawn(http::feed(body, input))));
+            let label = self.label.clone();
+            self.feed = Some(AbortOnDropHandle::new(tokio::spawn(http::feed(body, input, label))));
+        }
+        self
+    }
+
+    /// With the segments of an HLS playlist as the reader's bytes.
+    pub(super) fn fed_by_hls(mut self, hls: HlsReader) -> Self {
+        self.silence = HLS_SILENCE;
+        if let Some(input) = self.reader.input() {
+            let (label, events) = (self.label.clone(), self.context.events.clone());
+            self.feed = Some(AbortOnDropHandle::new(tokio::spawn(hls::feed(hls, input, label, events))));
         }
         self
     }
@@ -143,7 +162,7 @@ impl<'a> Listening<'a> {
         match (&self.over, self.body_end) {
             (Some(_), _) => LAST_WORDS,
             (None, Some(_)) => AFTER_BODY,
-            (None, None) => SILENCE,
+            (None, None) => self.silence,
         }
     }
 
@@ -167,13 +186,10 @@ impl<'a> Listening<'a> {
         }
     }
 
-    fn on_body(&mut self, result: Result<BodyEnd, NetError>) {
+    fn on_body(&mut self, result: Result<BodyEnd, SourceError>) {
         match result {
             Ok(end) => self.body_end = Some(end),
-            Err(NetError::TimedOut(_)) => self.end(Err(self.silent())),
-            Err(error) => {
-                self.end(Err(SourceError::transient(format!("the stream from {} broke: {error}", self.label))));
-            }
+            Err(error) => self.end(Err(error)),
         }
     }
 
@@ -217,7 +233,7 @@ impl<'a> Listening<'a> {
     }
 
     fn silent(&self) -> SourceError {
-        let (label, seconds) = (&self.label, SILENCE.as_secs());
+        let (label, seconds) = (&self.label, self.silence.as_secs());
         SourceError::transient(match self.heard {
             true => format!("{label} sends nothing any more, for {seconds} s"),
             false => format!(
@@ -288,9 +304,9 @@ fn not_started(label: &str, error: &GstError) -> SourceError {
 }
 
 /// The body's end, once; never, where there is no body.
-async fn finished(feed: &mut Option<Feed>) -> Result<BodyEnd, NetError> {
+async fn finished(feed: &mut Option<Feed>) -> Result<BodyEnd, SourceError> {
     let Some(running) = feed else { return std::future::pending().await };
     let result = running.await;
     *feed = None;
-    result.unwrap_or_else(|error| Err(NetError::Connection(error.to_string())))
+    result.unwrap_or_else(|error| Err(SourceError::operator(format!("the source broke: {error}; please report this"))))
 }
