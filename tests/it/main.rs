@@ -1,6 +1,7 @@
 //! Tests with real parts: servers, sockets, files. One binary, so that media tests can take turns.
 
 mod config;
+mod continuous;
 mod layout;
 mod output;
 mod picture;
