@@ -34,6 +34,8 @@ pub(super) struct Board {
     recording: watch::Receiver<RecordingStatus>,
     view: watch::Receiver<SessionView>,
     forced: Option<ShowState>,
+    /// What the slate says since the show itself took the word from its session.
+    slate: Option<String>,
     sender: Option<StatusSender>,
 }
 
@@ -63,6 +65,7 @@ impl Board {
             recording: archive.status(),
             view,
             forced: None,
+            slate: None,
             sender: None,
         }
     }
@@ -81,6 +84,11 @@ impl Board {
     /// The session's playlist, once it is known.
     pub(super) fn playlist_url(&self) -> Option<String> {
         self.view.borrow().info.playlist_url.clone()
+    }
+
+    /// From now on the slate says `line`, whatever its session says.
+    pub(super) fn set_slate(&mut self, line: &str) {
+        self.slate = Some(line.to_owned());
     }
 
     /// Puts the status together and publishes it.
@@ -102,7 +110,7 @@ impl Board {
             words: words::sentence(state, !self.outputs.is_empty(), view.info.scheduled_start, self.clock.wall()),
             session: session(&view),
             program: self.program(&view),
-            slate: view.slate.clone(),
+            slate: self.slate.clone().unwrap_or_else(|| view.slate.clone()),
             outputs: self.outputs.iter().map(|output| output.borrow().clone()).collect(),
             recording: self.recording.borrow().clone(),
             events: events.recent(RECENT),

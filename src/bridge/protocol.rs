@@ -24,6 +24,9 @@ pub const STATUS_EVENT: &str = "status";
 /// Name of the server-sent events that carry an [`Event`].
 pub const ALERT_EVENT: &str = "event";
 
+/// Code of the event by which a show says why it cannot go on.
+pub const SHOW_FAILED: &str = "show.failed";
+
 /// What the socket serves: read models, history, and the way to the composition root.
 #[derive(Debug, Clone)]
 pub struct BridgeService {

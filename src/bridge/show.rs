@@ -13,7 +13,7 @@ use super::board::Board;
 use super::conductor::{Conductor, Handles, Outcome, SessionView};
 use super::desk::SlateDesk;
 use super::outputs::Outputs;
-use super::protocol::{BridgeCommand, BridgeService};
+use super::protocol::{BridgeCommand, BridgeService, SHOW_FAILED};
 use super::state_folder::{ShowLock, ShowRecord, StateError, StateFolder, fingerprint};
 use super::{BridgeError, socket, sources};
 use crate::alert::Events;
@@ -33,6 +33,9 @@ const RECORD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Room of the ring beyond the delay: the longest segment and what the placement tolerates; 0.4 MB a second.
 const RING_SECONDS: u32 = 12;
+
+/// How long a show that fails at once still answers: whoever started it may only just be connecting to hear why.
+const LAST_WORD: Duration = Duration::from_millis(700);
 
 /// How a show came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +153,8 @@ impl Show {
     async fn carry(mut self, suspend: CancellationToken) -> Result<ShowEnd, BridgeError> {
         match self.run(suspend).await {
             Verdict::SessionOver(Outcome::Failed(message)) => {
-                self.events.error("show.failed", "show", message.clone(), None);
+                self.events.error(SHOW_FAILED, "show", message.clone(), None);
+                self.wait(LAST_WORD).await;
                 self.close(ShowState::Ended).await;
                 Ok(ShowEnd::Failed(message))
             }
@@ -162,6 +166,7 @@ impl Show {
             Verdict::End | Verdict::SessionOver(Outcome::Cancelled) => {
                 self.stop_conductor().await;
                 self.desk.say(&self.config.slate.texts.ended, false, self.program.now());
+                self.board.set_slate(&self.config.slate.texts.ended);
                 self.closing_slate().await;
                 Ok(self.finish().await)
             }

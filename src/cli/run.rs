@@ -20,7 +20,7 @@ use super::ui::{Face, Ui};
 use super::view::{Input, Leaving};
 use super::{logging, runtime, say, say_json, wiring};
 use crate::bridge::client::BridgeClient;
-use crate::bridge::protocol::Update;
+use crate::bridge::protocol::{SHOW_FAILED, Update};
 use crate::bridge::state_folder::{self, StateFolder};
 use crate::clock::Clock;
 use crate::status::{ShowState, ShowStatus};
@@ -78,6 +78,7 @@ pub(super) async fn carry(
         leaving: Leaving::No,
         last_death: Vec::new(),
         last_status: None,
+        told_why: false,
     };
     let supervising = tokio::spawn(supervisor.run(taken));
     parent.go(supervising, follow(client), noticed, inputs, signals).await
@@ -121,6 +122,8 @@ struct Parent {
     leaving: Leaving,
     last_death: Vec<String>,
     last_status: Option<ShowStatus>,
+    /// Whether the show itself has said why it cannot go on.
+    told_why: bool,
 }
 
 impl Parent {
@@ -132,11 +135,16 @@ impl Parent {
         mut inputs: Option<mpsc::Receiver<Input>>,
         mut signals: Signals,
     ) -> anyhow::Result<Carried> {
+        let mut last_notices = Vec::new();
         let outcome = loop {
             tokio::select! {
                 outcome = &mut supervising => break outcome,
                 Some(heard) = heard.recv() => self.hear(&heard),
-                Some(notice) = notices.recv() => self.note(&notice),
+                Some(notice) = notices.recv() => match notice {
+                    // The show's own word on it may still be on its way.
+                    Notice::Died { again_in: None, .. } => last_notices.push(notice),
+                    notice => self.note(&notice),
+                },
                 Some(input) = pressed(&mut inputs) => match input {
                     Input::Leave => self.press(),
                     Input::Resized => self.ui.redraw(),
@@ -149,9 +157,8 @@ impl Parent {
         while let Ok(Some(Heard::Update(update))) = tokio::time::timeout(LAST_STATUS, heard.recv()).await {
             self.hear(&Heard::Update(update));
         }
-        while let Ok(notice) = notices.try_recv() {
-            self.note(&notice);
-        }
+        last_notices.extend(std::iter::from_fn(|| notices.try_recv().ok()));
+        last_notices.iter().for_each(|notice| self.note(notice));
         let outcome = outcome.context("the supervisor failed")?.context("cannot start the bridge process")?;
         let Self { ui, tally, last_death, last_status, .. } = self;
         Ok(Carried { outcome, last_status, ui, tally, last_death })
@@ -160,9 +167,12 @@ impl Parent {
     fn hear(&mut self, heard: &Heard) {
         match heard {
             Heard::Update(update) => {
-                if let Update::Status(status) = update {
-                    self.tally.add(status, self.clock.now());
-                    self.last_status = Some(status.as_ref().clone());
+                match update {
+                    Update::Status(status) => {
+                        self.tally.add(status, self.clock.now());
+                        self.last_status = Some(status.as_ref().clone());
+                    }
+                    Update::Event(event) => self.told_why |= event.code == SHOW_FAILED,
                 }
                 self.ui.update(update);
             }
@@ -172,6 +182,10 @@ impl Parent {
     }
 
     fn note(&mut self, notice: &Notice) {
+        // What the show has said of itself need not be read in its log again.
+        if self.told_why && matches!(notice, Notice::Died { again_in: None, .. }) {
+            return;
+        }
         if matches!(notice, Notice::Died { .. }) {
             self.last_death = notice_lines(notice);
         }

@@ -119,7 +119,7 @@ impl Trouble {
     /// What to do, for people.
     pub(super) fn remedy(self) -> &'static str {
         match self {
-            Self::Full => "free some space on that disk, or lower recording.min_free_bytes",
+            Self::Full => "free some space on that disk, or lower recording.min_free",
             Self::ReadOnly => "make it writable for this user, or choose another with recording.folder",
             Self::Other => "check the disk and its mount",
         }

@@ -46,8 +46,11 @@ use writer::{Command, Queue, Writer, status_of};
 /// How long finishing waits for the writer to be through with what was handed over before.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long closing lets the writer try.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+/// The same while the disk refuses: it was told long ago, and closing tries again.
+const REFUSED_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long closing lets the writer try: two tries, and well within the time that a supervisor gives the whole show.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(6);
 
 /// What a recording is given of the program around it.
 #[derive(Debug, Clone)]
@@ -211,7 +214,9 @@ impl Recording {
     pub async fn finish(&self, meta: EpisodeMeta) -> Result<Finished, RecordingError> {
         let (done, flushed) = oneshot::channel();
         self.send(Command::Flush(Some(done)));
-        if tokio::time::timeout(FLUSH_PATIENCE, flushed).await.is_err() {
+        let refused = self.status.borrow().error.is_some();
+        let patience = if refused { REFUSED_PATIENCE } else { FLUSH_PATIENCE };
+        if tokio::time::timeout(patience, flushed).await.is_err() {
             tracing::warn!("The recording is not written to its end while it is being finished.");
         }
         let (archive, min_free) = (self.archive(), self.min_free);
@@ -226,7 +231,7 @@ impl Recording {
         Ok(finished)
     }
 
-    /// Writes what is left and a last line, and gives the archive free. Waits at most 10 s.
+    /// Writes what is left and a last line, and gives the archive free. Waits about 6 s where the disk refuses.
     ///
     /// # Errors
     /// [`RecordingError::Closed`] if something could not be written (events say what) or it was closed before.
@@ -238,7 +243,7 @@ impl Recording {
         };
         self.send(Command::Close { fact, until: self.surroundings.clock.now() + CLOSE_PATIENCE, done });
         // A disk that hangs inside a system call is waited for a little longer, then left to itself.
-        match tokio::time::timeout(CLOSE_PATIENCE + Duration::from_secs(5), closed).await {
+        match tokio::time::timeout(CLOSE_PATIENCE + Duration::from_secs(3), closed).await {
             Ok(Ok(true)) => Ok(()),
             _ => Err(RecordingError::Closed),
         }

@@ -240,7 +240,9 @@ pub(super) fn status_of(store: &Store) -> RecordingStatus {
     let path = |file: &String| model.folder.join(file).display().to_string();
     RecordingStatus {
         folder: Some(model.folder.display().to_string()),
-        seconds: segments().map(|segment| seconds(segment.duration)).sum::<f64>()
+        // The sum of nothing is -0.0, which would be printed so.
+        seconds: 0.0
+            + segments().map(|segment| seconds(segment.duration)).sum::<f64>()
             + captured().filter_map(|capture| capture.seconds).sum::<f64>(),
         bytes: segments().map(|segment| segment.bytes).sum::<u64>() + captured_bytes,
         segments: segments().count() as u64,

@@ -1,5 +1,6 @@
 //! Child processes of a rehearsal: started from this very binary, told over standard input, ended by their own id.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -19,6 +20,8 @@ const START: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(30);
 /// Longest line that a child may say: the report of a day.
 const LINE_LIMIT: u64 = 64 << 20;
+/// Variables that a child gets from this process's environment, which may hold the operator's keys.
+const PASSED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "RUST_LOG"];
 /// How long an answer of a child may take.
 const ANSWER: Duration = Duration::from_secs(20);
 
@@ -43,6 +46,7 @@ impl Child {
         let log = std::fs::File::create(log).map_err(RehearsalError::io("the log of a child cannot be written"))?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| is_passed(name)));
         let mut process = command.spawn().map_err(RehearsalError::io("a child of the rehearsal did not start"))?;
         let (Some(mut stdin), Some(stdout)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(RehearsalError::Options("a child of the rehearsal has no pipes".to_owned()));
@@ -82,6 +86,10 @@ impl Child {
     fn fault(&self, reason: String) -> RehearsalError {
         RehearsalError::Child { child: self.name.clone(), reason }
     }
+}
+
+fn is_passed(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| PASSED.contains(&name) || ["GST_", "XDG_"].iter().any(|own| name.starts_with(own)))
 }
 
 /// HTTP to children on loopback, whatever proxy the environment names.

@@ -221,7 +221,11 @@ impl Supervisor {
         let log_start = self.process.take().map_or(0, |process| process.log_start);
         let last_lines = log_file::last_lines(&self.folder.log(), log_start, LAST_LINES);
         let again_in = if let Action::Start { after } = action { Some(*after) } else { None };
-        tracing::error!(show = self.folder.show(), how, ?again_in, "The bridge process died.");
+        if matches!(action, Action::Finish(Outcome::Failed)) {
+            tracing::info!(show = self.folder.show(), "The show cannot go on.");
+        } else {
+            tracing::error!(show = self.folder.show(), how, ?again_in, "The bridge process died.");
+        }
         self.tell(Notice::Died { how, last_lines, again_in });
     }
 

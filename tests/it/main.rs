@@ -1,5 +1,6 @@
 //! Tests with real parts: servers, sockets, files. One binary, so that media tests can take turns.
 
+mod canary;
 mod config;
 mod continuous;
 mod layout;
@@ -8,6 +9,8 @@ mod picture;
 mod protocol;
 mod recording;
 mod rehearsal_parts;
+mod show;
+mod show_faults;
 mod supervisor;
 mod support;
 mod uri;

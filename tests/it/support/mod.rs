@@ -1,10 +1,10 @@
 //! What integration tests share: patience, free ports, turns, and real servers that end by their own process ids.
 
-#[allow(dead_code, reason = "flashes are for the tests of whole shows")]
 pub(crate) mod measure;
 pub(crate) mod media;
 pub(crate) mod nginx;
 pub(crate) mod process;
+pub(crate) mod show;
 pub(crate) mod tls;
 
 use std::future::Future;

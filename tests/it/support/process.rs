@@ -13,6 +13,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ffprobe", "ffmpeg"),
     ("stunnel4", "stunnel4"),
     ("openssl", "openssl"),
+    ("unshare", "util-linux"),
 ];
 
 /// Where the tool is; fails with the package that has it.
