@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::archive::Archive;
 use super::board::Board;
-use super::conductor::{Conductor, Handles, Outcome, SessionView};
+use super::conductor::{Conductor, Handles, Outcome, SessionView, SourceSlot};
 use super::desk::SlateDesk;
 use super::outputs::Outputs;
 use super::protocol::{BridgeCommand, BridgeService, SHOW_FAILED};
@@ -19,9 +19,9 @@ use super::{BridgeError, socket, sources};
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::{Secrets, ShowConfig};
-use crate::encode::audio::{AudioEncode, AudioFeed};
+use crate::encode::audio::AudioEncode;
 use crate::gst;
-use crate::media::{ProgramTime, StereoSample};
+use crate::media::{ProgramTime, SAMPLE_RATE, StereoSample};
 use crate::program::{Program, ProgramSettings};
 use crate::status::{ShowState, ShowStatus};
 
@@ -104,8 +104,9 @@ impl Show {
         let events = Events::new(clock.clone());
         let record = take_up(&folder, &config, &clock)?;
         let archive = Archive::open(&config, record.archive.as_deref(), &clock, &events)?;
+        let slots = sources::build(&config, secrets, &clock)?;
         let (encode, feed) = AudioEncode::start(config.program.sample_rate, config.program.audio_kbps)?;
-        let (program, desk) = start_media(&config, encode, &feed, &clock, &events).await?;
+        let (program, desk) = start_media(&config, encode, &slots, &clock, &events).await?;
         let outputs = Outputs::start(&config, secrets, &feed, desk.timeline(), &clock, &events);
         let (view_sender, view) = watch::channel(SessionView::default());
         let board = Board::new(&config, &clock, &record, program.clone(), &outputs, &archive, view);
@@ -124,7 +125,6 @@ impl Show {
             zone: TimeZone::get(&config.show.timezone).unwrap_or(TimeZone::UTC),
             view: view_sender,
         };
-        let slots = sources::build(&config, secrets, &clock)?;
         let conductor = Conductor::new(handles, slots, archive.resume_point(record.playlist_url.clone()));
         let conductor_token = CancellationToken::new();
         let conductor = tokio::spawn(conductor.run(conductor_token.clone()));
@@ -320,16 +320,16 @@ fn take_up(folder: &StateFolder, config: &ShowConfig, clock: &Clock) -> Result<S
 async fn start_media(
     config: &ShowConfig,
     mut encode: AudioEncode,
-    _feed: &AudioFeed,
+    slots: &[SourceSlot],
     clock: &Clock,
     events: &Events,
 ) -> Result<(Arc<Program>, SlateDesk), BridgeError> {
-    let delay = sources::longest_delay(config);
+    let delay = slots.iter().map(|slot| slot.delay).max().unwrap_or(0);
     let settings = ProgramSettings {
         gain_db: config.program.gain_db,
         limit_dbtp: config.program.limit_dbtp,
         hold: sources::hold_audio(config, events).await,
-        capacity_seconds: RING_SECONDS + delay.as_secs() as u32,
+        capacity_seconds: RING_SECONDS + (delay / u64::from(SAMPLE_RATE)) as u32,
     };
     let first = encode.position();
     let consumer = Box::new(move |block: &[StereoSample]| encode.push(block).map_err(|error| error.to_string()));

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use url::Url;
 
@@ -74,11 +73,6 @@ fn client_of(uri: &Url) -> Result<HttpClient, BridgeError> {
         ..HttpSettings::default()
     };
     HttpClient::new(settings).map_err(|error| BridgeError::Source(error.to_string()))
-}
-
-/// The longest delay that a source of the show may ask for: the ring must have room for it.
-pub(super) fn longest_delay(config: &ShowConfig) -> Duration {
-    config.sources.iter().filter_map(|source| source.delay).max().unwrap_or_default().max(Duration::from_secs(6))
 }
 
 /// What sounds while there is no source: the operator's bed, or silence where there is none or it cannot be used.
