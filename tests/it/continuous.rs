@@ -1,5 +1,6 @@
 //! Continuous sources through the real program: recorded whole, heard whole, and kept through a crash.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,6 +20,8 @@ struct Carried {
     folder: tempfile::TempDir,
     child: std::process::Child,
     client: BridgeClient,
+    /// The bridge that was seen last; 0 before any was.
+    bridge: AtomicU32,
 }
 
 impl Carried {
@@ -38,7 +41,7 @@ impl Carried {
             .spawn()
             .expect("a process");
         let state = StateFolder::open_in(&path("state"), "night").expect("a state folder");
-        Self { folder, child, client: BridgeClient::new(state) }
+        Self { folder, child, client: BridgeClient::new(state), bridge: AtomicU32::new(0) }
     }
 
     fn log(&self) -> String {
@@ -49,6 +52,7 @@ impl Carried {
     async fn recorded(&self, seconds: f64, before: u32) -> u32 {
         eventually_async(&format!("a recording of {seconds} s"), PATIENCE, || async {
             let status = self.client.status().await.ok()?;
+            self.bridge.store(status.bridge.pid, Ordering::Relaxed);
             (status.bridge.pid != before && status.recording.seconds > seconds).then_some(status.bridge.pid)
         })
         .await
@@ -67,9 +71,14 @@ impl Carried {
 
 impl Drop for Carried {
     fn drop(&mut self) {
-        // The bridge notices that its parent is gone, or ended with it.
+        let running = matches!(self.child.try_wait(), Ok(None));
         drop(self.child.kill());
         drop(self.child.wait());
+        // A bridge outlives its parent; one whose parent ended by itself is gone.
+        let bridge = Pid::from_raw(self.bridge.load(Ordering::Relaxed).cast_signed());
+        if let Some(bridge) = bridge.filter(|_| running) {
+            kill_process(bridge, Signal::KILL).ok();
+        }
     }
 }
 
