@@ -59,7 +59,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the program at `first`; blocks of 2048 samples go to `consumer` from then on.
+    /// Starts the program at `first`; blocks of 8192 samples go to `consumer` from then on.
     ///
     /// # Errors
     /// When the machine gives no thread.

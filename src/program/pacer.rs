@@ -11,8 +11,9 @@ use super::limiter::{LOOK_AHEAD, Limiter};
 use super::{Consumer, ProgramSettings, Shared};
 use crate::media::{AAC_FRAME_SAMPLES, SAMPLE_RATE, StereoSample};
 
-/// Two frames at a time: every block wakes the encoder and every output, so half as many cost half as much.
-const BLOCK: usize = 2 * AAC_FRAME_SAMPLES as usize;
+/// Eight frames at a time, 171 ms: every block wakes the encoder and every output, and a processor that was woken works
+/// at half its pace at first. Measured with one, two and eight frames: see docs/performance.md.
+const BLOCK: usize = 8 * AAC_FRAME_SAMPLES as usize;
 
 /// When the thread is this late (the machine slept, or was starved), it does not catch up: outputs would get a burst
 /// that platforms call faster than real time. Program time then simply stood still.
