@@ -163,7 +163,8 @@ impl Conductor {
             SourceEvent::Segment(segment) => self.on_segment(&segment),
             SourceEvent::Missing(span) => self.on_missing(&span),
             SourceEvent::Capture(bytes) => self.handles.archive.capture(bytes),
-            SourceEvent::Audio(block) => self.on_audio(&block),
+            // Dozens a second, each with nothing to tell: the next tick shows what they changed.
+            SourceEvent::Audio(block) => return self.on_audio(&block),
             SourceEvent::DecodeErrors { count } => self.on_undecodable(count),
             SourceEvent::Stalled { reason } => self.handles.events.warning("source.stalled", "source", reason, None),
         }

@@ -25,8 +25,8 @@ use crate::media::{ProgramTime, SAMPLE_RATE, StereoSample};
 use crate::program::{Program, ProgramSettings};
 use crate::status::{ShowState, ShowStatus};
 
-/// How often the status is put together: as fast as a level meter is worth looking at.
-const STATUS_INTERVAL: Duration = Duration::from_millis(100);
+/// How often the status is put together: as often as the event stream repeats it.
+const STATUS_INTERVAL: Duration = Duration::from_millis(super::protocol::STATUS_INTERVAL_MS);
 
 /// How often the state folder is told that the show is alive.
 const RECORD_INTERVAL: Duration = Duration::from_secs(5);

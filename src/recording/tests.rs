@@ -297,7 +297,7 @@ async fn space_that_shall_stay_free_stays_free() {
     let recording = Recording::create(&config, show(), quick()).expect("a recording");
     let status = recording.status();
     recording.segment(segment(1, &body(1)));
-    eventually("it says so", || status.borrow().error.as_ref().is_some_and(|e| e.contains("min_free_bytes")));
+    eventually("it says so", || status.borrow().error.as_ref().is_some_and(|e| e.contains("recording.min_free")));
     assert_eq!(status.borrow().segments, 0);
 }
 
