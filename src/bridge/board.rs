@@ -7,7 +7,6 @@ use tokio::sync::watch;
 use super::archive::Archive;
 use super::conductor::SessionView;
 use super::outputs::Outputs;
-use super::show::{StatusSender, state_of};
 use super::state_folder::ShowRecord;
 use super::words;
 use crate::alert::Events;
@@ -19,6 +18,9 @@ use crate::status::{
     BridgeStatus, OutputStatus, PROTOCOL_VERSION, ProgramStatus, RecordingStatus, SessionStatus, ShowState, ShowStatus,
 };
 use crate::text;
+
+/// Where the status is published.
+pub(super) type StatusSender = watch::Sender<Arc<ShowStatus>>;
 
 /// Events in the status, for a client that has just come.
 const RECENT: usize = 20;
@@ -131,6 +133,10 @@ impl Board {
             skipped_ms: ms(view.skipped),
         }
     }
+}
+
+fn state_of(view: &SessionView, forced: Option<ShowState>) -> ShowState {
+    forced.unwrap_or_else(|| view.state.map_or(ShowState::Starting, words::show_state))
 }
 
 fn session(view: &SessionView) -> Option<SessionStatus> {

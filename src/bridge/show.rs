@@ -23,7 +23,7 @@ use crate::encode::audio::AudioEncode;
 use crate::gst;
 use crate::media::{ProgramTime, SAMPLE_RATE, StereoSample};
 use crate::program::{Program, ProgramSettings};
-use crate::status::{ShowState, ShowStatus};
+use crate::status::ShowState;
 
 /// How often the status is put together: as often as the event stream repeats it.
 const STATUS_INTERVAL: Duration = Duration::from_millis(super::protocol::STATUS_INTERVAL_MS);
@@ -348,11 +348,3 @@ fn start_socket(folder: &StateFolder, service: BridgeService) -> (JoinHandle<()>
     });
     (task, token)
 }
-
-/// A status for readers that come before anything is known.
-pub(super) fn state_of(view: &SessionView, forced: Option<ShowState>) -> ShowState {
-    forced.unwrap_or_else(|| view.state.map_or(ShowState::Starting, super::words::show_state))
-}
-
-/// What the status channel carries.
-pub(super) type StatusSender = watch::Sender<Arc<ShowStatus>>;

@@ -142,7 +142,7 @@ fn tell(line: &str) {
     drop(writeln!(io::stderr(), "{line}"));
 }
 
-fn secret_variables(config: &ShowConfig) -> Vec<String> {
+pub(super) fn secret_variables(config: &ShowConfig) -> Vec<String> {
     let cookies = config.sources.iter().flat_map(|source| match &source.kind {
         SourceKind::XSpace { auth_token, ct0, .. } => vec![auth_token, ct0],
         _ => Vec::new(),

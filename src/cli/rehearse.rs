@@ -69,7 +69,7 @@ async fn carry(
     let prepared = Prepared {
         show: config.show.name.clone(),
         handover: secrets.to_handover(config),
-        secret_variables: Vec::new(),
+        secret_variables: prepare::secret_variables(config),
         closing: config.show.closing,
     };
     let launch = run::launch(&prepared, root, global)?;
