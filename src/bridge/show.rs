@@ -31,6 +31,9 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(super::protocol::STATUS_
 /// How often the state folder is told that the show is alive.
 const RECORD_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The program is handed on in blocks of 171 ms: so much of it may still be on its way.
+const HAND_ON: Duration = Duration::from_millis(200);
+
 /// Room of the ring beyond the delay: the longest segment and what the placement tolerates; 0.4 MB a second.
 const RING_SECONDS: u32 = 12;
 
@@ -226,7 +229,7 @@ impl Show {
         if self.outputs.is_empty() {
             return;
         }
-        self.wait(self.config.show.closing).await;
+        self.wait(self.config.show.closing + HAND_ON).await;
     }
 
     /// Waits, with the status going on, until the time is over or a command says that it is enough.

@@ -279,7 +279,9 @@ async fn kill_9_of_the_bridge_resumes_the_show_and_loses_nothing_fetchable() {
     let space = Space::running_for(30).await;
     let stage = Stage::new(&format!("{}{}", space.config(), output("a", &nginx)));
     let run = stage.run(&["--json"]);
-    let mut status = stage.until_live().await;
+    stage.until_live().await;
+    let judged = |status: &ShowStatus| status.outputs[0].bytes_out > 1_000_000;
+    let mut status = stage.until("the first connection has something to be judged", 20, judged).await;
     for kill in 1..=2_u32 {
         // Anywhere between two segments.
         stage.until_kept(f64::from(fastrand::u32(5..40)) / 10.0).await;
