@@ -4,6 +4,8 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::text;
+
 /// Characters, as readers count them, of any text on the slate. Longer ones could not be read in passing.
 const MAX_GRAPHEMES: usize = 200;
 
@@ -14,16 +16,12 @@ const MAX_CLUSTER: usize = 10;
 /// The same for what is no emoji: scripts of India stack up to about six.
 const MAX_PLAIN_CLUSTER: usize = 6;
 
-/// Bytes that are looked at, at all.
-const MAX_BYTES: usize = 8 * 1024;
-
 /// `text` on one line, without characters that control instead of being read, cut with an ellipsis where too long.
 pub(super) fn one_line(text: &str) -> String {
-    let end = (0..=MAX_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let readable: String = text[..end].chars().filter_map(readable).collect();
-    let spaced = readable.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What XML cannot hold at all would stop the drawing.
+    let plain = text::plain(text, MAX_GRAPHEMES * MAX_CLUSTER).replace(['\u{fffe}', '\u{ffff}'], "");
     let mut line = String::new();
-    for (count, cluster) in spaced.graphemes(true).enumerate() {
+    for (count, cluster) in plain.graphemes(true).enumerate() {
         if count == MAX_GRAPHEMES {
             return line.trim_end().to_owned() + "…";
         }
@@ -31,20 +29,6 @@ pub(super) fn one_line(text: &str) -> String {
         line.extend(cluster.chars().take(limit));
     }
     line
-}
-
-/// The character, a space for what separates, nothing for what only controls.
-fn readable(c: char) -> Option<char> {
-    match c {
-        '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
-        _ if c.is_control() => None,
-        // Direction marks, embeddings, overrides and isolates: text that shows in another order than it is written.
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}' => None,
-        // Invisible: soft hyphen, zero-width space, joiners of words, annotation, tags, what XML forbids.
-        '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' => None,
-        '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e0fff}' => None,
-        _ => Some(c),
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::text::plain;
+
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -69,12 +71,4 @@ impl fmt::Display for Step {
             None => Ok(()),
         }
     }
-}
-
-/// Without control characters and overrides of the writing direction, and not longer than a terminal can bear.
-fn plain(text: &str, max_chars: usize) -> String {
-    let hostile = |c: &char| {
-        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().filter(|c| !hostile(c)).take(max_chars).collect()
 }
