@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn direction_overrides_and_controls_are_gone() {
-        assert_eq!(one_line("a\u{202e}b\u{0}c\u{1b}[31m\td\n\ne\u{200b}\u{feff}"), "abc[31m d e");
+        assert_eq!(one_line("a\u{202e}b\u{0}c\u{1b}[31m\td\n\ne\u{200b}\u{feff}"), "ab c [31m d e");
     }
 
     #[test]
