@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::ShowConfig;
 use crate::media::SAMPLE_RATE;
 use crate::recording::{
-    Closing, EpisodeMeta, Limits, MissingFact, NewSegment, Recording, RecordingError, SessionFact, ShowFact,
+    Closing, EpisodeMeta, GapFact, Limits, MissingFact, NewSegment, Recording, RecordingError, SessionFact, ShowFact,
     Surroundings,
 };
 use crate::source::{MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase};
@@ -200,6 +200,14 @@ impl Archive {
             });
         }
         Some(span)
+    }
+
+    /// Lists an interval without audio of a source that has no segments.
+    pub(super) fn gap(&self, start: i64, end: i64, cause: &str) {
+        if let Some(recording) = self.recording.as_ref().filter(|_| end > start) {
+            let session = self.shared().session.session.clone();
+            recording.gap(GapFact { session, start, end, cause: cause.to_owned() });
+        }
     }
 
     /// Appends a piece of an encoded stream.

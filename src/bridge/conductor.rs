@@ -150,6 +150,7 @@ impl Conductor {
         if let (Some((end, at)), Some(resume)) = (self.newest, &mut self.resume) {
             resume.media_time = end + (at.elapsed().as_secs_f64() * f64::from(SAMPLE_RATE)) as i64;
             self.placement = None;
+            self.handles.archive.gap(end, resume.media_time, "the stream broke");
         }
     }
 
