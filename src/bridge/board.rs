@@ -93,6 +93,11 @@ impl Board {
         self.slate = Some(line.to_owned());
     }
 
+    /// Whether the session ever had audio for the air.
+    pub(super) fn was_heard(&self) -> bool {
+        self.view.borrow().anchor.is_some()
+    }
+
     /// Puts the status together and publishes it.
     pub(super) fn update(&mut self, events: &Events) {
         if let Some(sender) = &self.sender {

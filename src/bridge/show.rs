@@ -190,6 +190,7 @@ impl Show {
     /// The show's own loop: commands, the conductor's end, the program's failure, and the status.
     async fn run(&mut self, suspend: CancellationToken) -> Verdict {
         let mut failed = self.program.failed();
+        let give_up = self.config.show.give_up_after.map(|patience| tokio::time::Instant::now() + patience);
         let mut status = tokio::time::interval(STATUS_INTERVAL);
         let mut record = tokio::time::interval(RECORD_INTERVAL);
         loop {
@@ -212,7 +213,14 @@ impl Show {
                         drop(reply.send(self.outputs.act(&name, action).await));
                     }
                 },
-                _ = status.tick() => self.board.update(&self.events),
+                now = status.tick() => {
+                    self.board.update(&self.events);
+                    if give_up.is_some_and(|give_up| now >= give_up) && !self.board.was_heard() {
+                        let message = "The space has not started in the time that show.give_up_after gives it";
+                        self.events.warning("show.gave_up", "show", message, Some("Run it again when the space is live."));
+                        return Verdict::End;
+                    }
+                }
                 _ = record.tick() => self.save_record(),
             }
         }

@@ -94,7 +94,7 @@ fn show(mut section: Section<'_>) -> Option<ShowSettings> {
         give_up_after: if never {
             None
         } else {
-            section.duration("give_up_after", Duration::from_secs(60)..=24 * 30 * hour)
+            section.duration("give_up_after", Duration::from_secs(1)..=24 * 30 * hour)
         },
     };
     section.finish();

@@ -276,3 +276,14 @@ async fn read_only_recording_folder_and_full_disk_keep_the_mirrors_up() {
         assert_every_second(&ruler_of(&file), 3);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_space_that_never_starts_is_given_up_in_the_time_that_was_given() {
+    let _turn = turn().await;
+    let space = Space::start(&SpaceArgs { not_started: true, ..SpaceArgs::default() }).await;
+    let stage = Stage::new(&format!("give_up_after = \"3s\"\n\n{}", space.config()));
+    let said = stage.run(&["--json"]).ended(40).await;
+    assert_eq!(said.code, Some(0), "{}", said.all());
+    assert!(said.all().contains("show.gave_up"), "{}", said.all());
+    assert_eq!(stage.journal().last().expect("lines")["type"], "ended");
+}
