@@ -47,7 +47,8 @@ pub(super) fn run(args: &BridgeArgs) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async {
         let terminate = signal(SignalKind::terminate()).context("cannot listen to signals")?;
         let hangup = signal(SignalKind::hangup()).context("cannot listen to signals")?;
-        let handed = Handed { config, secrets, folder, clock: Clock::system(), suspend: suspend.clone() };
+        let clock = Clock::paced(config.pace);
+        let handed = Handed { config, secrets, folder, clock, suspend: suspend.clone() };
         until_second_signal(wiring::carry(handed), suspend, terminate, hangup).await
     })
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::clock::Pace;
 use crate::media::VideoFormat;
 
 mod address;
@@ -54,6 +55,9 @@ pub struct ShowConfig {
     pub recording: RecordingConfig,
     /// How to reach the platform's API.
     pub x: XApiConfig,
+    /// The schedule of a rehearsal; no file can set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
 }
 
 /// What the show is.

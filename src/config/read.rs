@@ -59,7 +59,7 @@ fn read_into(text: &str, base: &Path, known: Known<'_>, report: &Report) -> Opti
     let recording = recording(root.section("recording"), base);
     let x = x_api::x_api(root.section("x"));
     root.finish();
-    Some(ShowConfig { show: show?, sources, program, slate, outputs, recording, x })
+    Some(ShowConfig { show: show?, sources, program, slate, outputs, recording, x, pace: None })
 }
 
 fn show(mut section: Section<'_>) -> Option<ShowSettings> {

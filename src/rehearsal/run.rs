@@ -188,6 +188,7 @@ impl Stage {
                 ..RecordingConfig::default()
             },
             x: simulated_api(space),
+            pace: None,
         };
         (config, secrets)
     }
