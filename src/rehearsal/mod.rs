@@ -10,6 +10,7 @@ pub mod ingest;
 pub mod judge;
 pub mod lifeline;
 pub mod plan;
+pub mod proxy;
 pub mod run;
 pub mod space;
 pub mod verdict;
