@@ -33,12 +33,25 @@ impl AacEncoder {
     ///
     /// # Errors
     /// When an element is missing (with its package) or refuses to start.
-    pub fn new(
+    pub fn new(sample_rate: u32, kbps: u32, output: impl FnMut(AudioFrame) + Send + 'static) -> Result<Self, GstError> {
+        Self::with_channels(sample_rate, 2, kbps, output)
+    }
+
+    /// The same with 1 or 2 `channels` in what comes out; samples go in as stereo in any case.
+    ///
+    /// # Errors
+    /// As [`AacEncoder::new`].
+    pub fn with_channels(
         sample_rate: u32,
+        channels: u8,
         kbps: u32,
         mut output: impl FnMut(AudioFrame) + Send + 'static,
     ) -> Result<Self, GstError> {
-        let holes = [("rate", Hole::Int(i64::from(sample_rate))), ("bitrate", Hole::Int(i64::from(kbps) * 1000))];
+        let holes = [
+            ("rate", Hole::Int(i64::from(sample_rate))),
+            ("channels", Hole::Int(i64::from(channels))),
+            ("bitrate", Hole::Int(i64::from(kbps) * 1000)),
+        ];
         let pipeline = TEMPLATE.build(&holes)?;
         let input: AppSrc = pipeline.element("in")?;
         let sink: AppSink = pipeline.element("out")?;

@@ -355,6 +355,7 @@ mod tests {
             api_base: "http://127.0.0.1:1/i/api".into(),
             guest_base: "http://127.0.0.1:1".into(),
             playlist_url: String::new(),
+            other_edges: Vec::new(),
         }
     }
 

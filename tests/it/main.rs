@@ -11,6 +11,7 @@ mod recording;
 mod rehearsal_parts;
 mod show;
 mod show_faults;
+mod simulated_space;
 mod supervisor;
 mod support;
 mod uri;

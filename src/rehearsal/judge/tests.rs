@@ -9,7 +9,8 @@ const CHUNK: u64 = 141 * 1024;
 
 fn chunk(n: u64) -> ChunkReport {
     let ruler_start = START + n * CHUNK;
-    ChunkReport { sequence: n, ruler_start, samples: CHUNK, listed_ms: 0, announced: true, served: 1, spoiled: 0 }
+    let (samples, listed_ms, announced, silent) = (CHUNK, 0, true, false);
+    ChunkReport { sequence: n, ruler_start, samples, listed_ms, announced, served: 1, spoiled: 0, silent }
 }
 
 fn heard(indices: std::ops::Range<u32>, first_at_ms: f64) -> Heard {

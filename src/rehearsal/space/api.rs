@@ -1,21 +1,26 @@
 //! The platform's API as the simulated space speaks it: guest activation, metadata, stream location.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::audiospace::AudioSpace;
+use super::broken::{self, Answer};
 use super::control::{ApiFault, LocationShape};
+use super::platform::{Door, Platform};
 use super::script::SpaceState;
-use super::state::{Inner, Space};
 
-type Answer = Response<Body>;
+/// The host's user id.
+const HOST_ID: &str = "1470000000000004711";
+/// How soon a client may ask again whether somebody is live, in seconds.
+const REFRESH_SECONDS: u32 = 30;
+/// Calls per window, as every reply says.
+const CALLS: i64 = 500;
 
 /// What a client sends beside the path of a GraphQL call.
 #[derive(Debug, Deserialize)]
@@ -26,8 +31,9 @@ pub(super) struct GraphqlQuery {
     features: String,
 }
 
-pub(super) async fn activate_guest(State(space): State<Arc<Space>>, headers: HeaderMap) -> Answer {
-    space.saw("guest", &headers);
+pub(super) async fn activate_guest(State(door): State<Door>, headers: HeaderMap) -> Answer {
+    let platform = &door.platform;
+    platform.saw("guest", &headers);
     if !has_bearer(&headers) {
         return refusal(StatusCode::FORBIDDEN, 89, "Invalid or expired token.");
     }
@@ -36,17 +42,18 @@ pub(super) async fn activate_guest(State(space): State<Arc<Space>>, headers: Hea
 }
 
 pub(super) async fn graphql(
-    State(space): State<Arc<Space>>,
+    State(door): State<Door>,
     Path((query_id, operation)): Path<(String, String)>,
     Query(query): Query<GraphqlQuery>,
     headers: HeaderMap,
 ) -> Answer {
-    space.saw("space", &headers);
+    let platform = &door.platform;
+    platform.saw("space", &headers);
     let by_id = operation == "AudioSpaceById";
     if !(by_id || operation == "AudiospaceByRestId") || query_id.is_empty() {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let fault = match authorize(&space, &headers).await {
+    let fault = match authorize(platform, &headers).await {
         Ok(fault) => fault,
         Err(answer) => return answer,
     };
@@ -62,49 +69,104 @@ pub(super) async fn graphql(
     };
     let variable = if by_id { "id" } else { "audio_space_id" };
     let variables: Value = serde_json::from_str(&query.variables).unwrap_or_default();
-    if variables.get(variable).and_then(Value::as_str) != Some(space.id.as_str()) {
+    let id = variables.get(variable).and_then(Value::as_str).unwrap_or_default();
+    let Some(found) = platform.lock().space(|space| space.id == id).map(|space| audio_space(platform, space)) else {
         return Json(json!({"data": {"audioSpace": {}}})).into_response();
-    }
+    };
     let place = if by_id { "audioSpace" } else { "audio_space_by_rest_id" };
-    let mut body = json!({"data": {place: audio_space(&space)}});
+    let mut body = json!({"data": {place: found}});
     if !errors.is_null() {
         body["errors"] = errors;
     }
-    let mut answer = Json(body).into_response();
-    // The platform counts down its limit on every reply.
-    for (name, value) in [("x-rate-limit-limit", "500"), ("x-rate-limit-remaining", "499")] {
-        answer.headers_mut().insert(name, header::HeaderValue::from_static(value));
-    }
+    limited(Json(body).into_response(), platform, fault.as_ref())
+}
+
+/// The platform counts down its limit on every reply.
+fn limited(mut answer: Answer, platform: &Platform, fault: Option<&ApiFault>) -> Answer {
+    let (remaining, seconds) = match fault {
+        Some(ApiFault::LastCall { reset_in_seconds }) => (0, *reset_in_seconds),
+        _ => (CALLS - 1, 900),
+    };
+    rate_headers(&mut answer, platform, remaining, seconds);
     answer
 }
 
-pub(super) async fn status(
-    State(space): State<Arc<Space>>,
-    Path(media_key): Path<String>,
+fn rate_headers(answer: &mut Answer, platform: &Platform, remaining: i64, reset_in_seconds: u32) {
+    let reset = platform.unix_ms(platform.now_ms()) / 1000 + i64::from(reset_in_seconds);
+    let pairs = [("x-rate-limit-limit", CALLS), ("x-rate-limit-remaining", remaining), ("x-rate-limit-reset", reset)];
+    for (name, value) in pairs {
+        answer.headers_mut().insert(name, HeaderValue::from(value));
+    }
+}
+
+/// What a client asks about hosts.
+#[derive(Debug, Deserialize)]
+pub(super) struct HostQuery {
+    #[serde(default)]
+    user_ids: String,
+}
+
+/// Who of some users is live, and where (the path and the answer's shape: twspace-crawler).
+pub(super) async fn avatar_content(
+    State(door): State<Door>,
+    Query(query): Query<HostQuery>,
     headers: HeaderMap,
 ) -> Answer {
-    space.saw("status", &headers);
-    if let Err(answer) = authorize(&space, &headers).await {
+    let platform = &door.platform;
+    platform.saw("host", &headers);
+    let fault = match authorize(platform, &headers).await {
+        Ok(fault) => fault,
+        Err(answer) => return answer,
+    };
+    let live = platform.lock().space(|space| space.script.state() == SpaceState::Running).map(|space| space.id.clone());
+    let asked = query.user_ids.split(',').any(|id| id == HOST_ID);
+    let users = match live.filter(|_| asked && fault != Some(ApiFault::EmptySpace)) {
+        Some(id) => {
+            json!({HOST_ID: {"spaces": {"live_content": {"audiospace": {"broadcast_id": id, "language": "en"}}}}})
+        }
+        None => json!({}),
+    };
+    let body = json!({"users": users, "refresh_delay_secs": REFRESH_SECONDS});
+    limited(Json(body).into_response(), platform, fault.as_ref())
+}
+
+pub(super) async fn status(State(door): State<Door>, Path(media_key): Path<String>, headers: HeaderMap) -> Answer {
+    let platform = &door.platform;
+    platform.saw("status", &headers);
+    if let Err(answer) = authorize(platform, &headers).await {
         return answer;
     }
-    let (shape, state, replay) = {
-        let inner = space.lock();
-        (inner.location, inner.script.state(), inner.replay)
-    };
-    let known = state == SpaceState::Running || (state.is_over() && replay);
-    if media_key != space.media_key || !known || shape == LocationShape::Missing {
-        return refusal(StatusCode::NOT_FOUND, 34, "Sorry, that page does not exist.");
+    let missing = || refusal(StatusCode::NOT_FOUND, 34, "Sorry, that page does not exist.");
+    let now = platform.unix_ms(platform.now_ms());
+    let mut inner = platform.lock();
+    let (shape, port) = (inner.location, platform.ports[inner.named_edge]);
+    let Some(space) = inner.space(|space| space.media_key == media_key) else { return missing() };
+    let over = space.script.state().is_over();
+    let known = space.script.state() == SpaceState::Running || (over && space.replay);
+    if !known || shape == LocationShape::Missing {
+        return missing();
     }
-    let plain = if state.is_over() { super::hls::replay_url(&space) } else { super::hls::playlist_url(&space) };
-    let origin = format!("http://127.0.0.1:{}", space.port);
-    let source = match shape {
+    let key = &space.key;
+    let plain = if over { super::hls::replay_url(port, key, now) } else { super::hls::playlist_url(port, key) };
+    Json(json!({
+        "source": source(shape, space, &plain, platform.ports[0]), "sessionId": "rehearsal",
+        "chatToken": space.chat_token, "lifecycleToken": "rehearsal",
+        "shareUrl": format!("https://x.com/i/spaces/{}", space.id), "chatPermissionType": "PUBLIC",
+    }))
+    .into_response()
+}
+
+/// Where the stream is, in one of the forms that were seen.
+fn source(shape: LocationShape, space: &AudioSpace, plain: &str, port: u16) -> Value {
+    let origin = format!("http://127.0.0.1:{port}");
+    match shape {
         LocationShape::Plain | LocationShape::Missing => json!({"location": plain, "noRedirectPlaybackUrl": plain}),
         LocationShape::OnlyLocation => json!({"location": plain}),
         LocationShape::Wrapped => {
             let key = &space.media_key;
             let wrapped = format!("{origin}/i/api/1.1/live_video_stream/authorized_status/{key}/LIVE_PUBLIC/rehearsal");
             let mut url = url::Url::parse(&wrapped).expect("made of an address and known words");
-            url.query_pairs_mut().append_pair("url", &plain);
+            url.query_pairs_mut().append_pair("url", plain);
             json!({"location": url.as_str()})
         }
         LocationShape::Geoblocked => {
@@ -115,46 +177,43 @@ pub(super) async fn status(
             let video = plain.replace("/audio-space/dynamic_playlist", "/master_dynamic_highlatency");
             json!({"location": video, "noRedirectPlaybackUrl": video})
         }
-    };
-    Json(json!({
-        "source": source, "sessionId": "rehearsal", "chatToken": "rehearsal", "lifecycleToken": "rehearsal",
-        "shareUrl": format!("https://x.com/i/spaces/{}", space.id), "chatPermissionType": "PUBLIC",
-    }))
-    .into_response()
+    }
 }
 
 /// Anything else: not here.
-pub(super) async fn gone(State(space): State<Arc<Space>>, uri: Uri, headers: HeaderMap) -> Answer {
-    space.saw("other", &headers);
+pub(super) async fn gone(State(door): State<Door>, uri: Uri, headers: HeaderMap) -> Answer {
+    let platform = &door.platform;
+    platform.saw("other", &headers);
     tracing::debug!(path = uri.path(), "Unknown path asked for.");
     StatusCode::NOT_FOUND.into_response()
 }
 
 /// Checks who asks, then applies faults that every call shares. What is left is the caller's.
-async fn authorize(space: &Space, headers: &HeaderMap) -> Result<Option<ApiFault>, Answer> {
+async fn authorize(platform: &Platform, headers: &HeaderMap) -> Result<Option<ApiFault>, Answer> {
     if !has_bearer(headers) {
         return Err(refusal(StatusCode::UNAUTHORIZED, 32, "Could not authenticate you."));
     }
     if !is_known(headers) {
         return Err(refusal(StatusCode::FORBIDDEN, 353, "This request requires a matching csrf cookie and header."));
     }
-    let fault = space.lock().api_fault();
+    let fault = platform.lock().faults.next_api();
     match fault {
         Some(ApiFault::Status { status }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             Err(refusal(status, 32, "Could not authenticate you."))
         }
-        Some(ApiFault::RateLimited { reset_in_seconds }) => {
-            let reset = space.unix_ms(space.now_ms()) / 1000 + i64::from(reset_in_seconds);
+        Some(ApiFault::RateLimited { reset_in_seconds, retry_after_only }) => {
             let mut answer = refusal(StatusCode::TOO_MANY_REQUESTS, 88, "Rate limit exceeded.");
-            answer.headers_mut().insert("x-rate-limit-remaining", header::HeaderValue::from_static("0"));
-            answer.headers_mut().insert("x-rate-limit-reset", header::HeaderValue::from(reset));
+            if retry_after_only {
+                answer.headers_mut().insert(header::RETRY_AFTER, reset_in_seconds.into());
+            } else {
+                rate_headers(&mut answer, platform, 0, reset_in_seconds);
+            }
             Err(answer)
         }
-        Some(ApiFault::Html) => {
-            let page = "<!DOCTYPE html><html><head><title>X</title></head><body>Something went wrong.</body></html>";
-            Err(([(header::CONTENT_TYPE, "text/html")], page).into_response())
-        }
+        Some(ApiFault::Html) => Err(broken::html()),
+        Some(ApiFault::Hang) => Err(broken::never().await),
+        Some(ApiFault::Reset) => Err(broken::reset()),
         Some(ApiFault::Slow { millis }) => {
             tokio::time::sleep(Duration::from_millis(millis)).await;
             Ok(None)
@@ -199,34 +258,34 @@ fn refusal(status: StatusCode, code: u32, message: &str) -> Answer {
     (status, Json(error_body(code, message))).into_response()
 }
 
-fn audio_space(space: &Space) -> Value {
-    let inner = space.lock();
+fn audio_space(platform: &Platform, space: &AudioSpace) -> Value {
+    let guests = &platform.args.guests;
     json!({
-        "metadata": metadata(space, &inner),
+        "metadata": metadata(space),
         "is_subscribed": false,
         "participants": {
-            "total": 3 + space.args.guests.len(),
-            "admins": [participant(&inner.host)],
-            "speakers": space.args.guests.iter().map(|name| participant(name)).collect::<Vec<_>>(),
+            "total": 3 + guests.len(),
+            "admins": [participant(&space.host)],
+            "speakers": guests.iter().map(|name| participant(name)).collect::<Vec<_>>(),
             "listeners": [],
         },
         "sharings": {"items": [], "slice_info": {}},
     })
 }
 
-fn metadata(space: &Space, inner: &Inner) -> Value {
-    let names = json!({"name": inner.host, "screen_name": inner.host});
-    let place = if inner.legacy_names { "legacy" } else { "core" };
+fn metadata(space: &AudioSpace) -> Value {
+    let names = json!({"name": space.host, "screen_name": space.host});
+    let place = if space.legacy_names { "legacy" } else { "core" };
     let mut metadata = json!({
         "rest_id": space.id,
         "broadcast_id": space.id,
         "media_key": space.media_key,
-        "state": inner.script.state(),
-        "created_at": space.sound_started_ms - 60_000,
-        "updated_at": space.unix_ms(0),
+        "state": space.script.state(),
+        "created_at": space.created_ms,
+        "updated_at": space.created_ms,
         "content_type": "visual_audio",
-        "creator_results": {"result": {"__typename": "User", "id": "VXNlcjox", "rest_id": "1", place: names}},
-        "is_space_available_for_replay": inner.replay,
+        "creator_results": {"result": {"__typename": "User", "id": "VXNlcjox", "rest_id": HOST_ID, place: names}},
+        "is_space_available_for_replay": space.replay,
         "is_locked": false,
         "is_muted": false,
         "conversation_controls": 0,
@@ -234,17 +293,17 @@ fn metadata(space: &Space, inner: &Inner) -> Value {
         "total_live_listeners": 3,
         "disallow_join": false,
     });
-    if !inner.title.is_empty() {
-        metadata["title"] = json!(inner.title);
+    if !space.title.is_empty() {
+        metadata["title"] = json!(space.title);
     }
-    if let Some(started) = inner.started_ms {
+    if let Some(started) = space.started_ms {
         metadata["started_at"] = json!(started);
     }
-    if let Some(scheduled) = inner.scheduled_start {
+    if let Some(scheduled) = space.scheduled_start {
         metadata["scheduled_start"] = json!(scheduled);
     }
     // The platform writes this one time as a string.
-    if let Some(ended) = inner.ended_ms {
+    if let Some(ended) = space.ended_ms {
         metadata["ended_at"] = json!(ended.to_string());
     }
     metadata

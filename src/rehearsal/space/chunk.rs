@@ -7,7 +7,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use crate::media::{AAC_FRAME_SAMPLES, SAMPLE_RATE};
+use super::format::SoundFormat;
+use crate::media::AAC_FRAME_SAMPLES;
 
 /// Frames between two tags inside a chunk: about one second.
 const TAG_EVERY: usize = 47;
@@ -32,6 +33,8 @@ pub enum Id3Sizes {
 pub struct ChunkFacts {
     /// Number of its first frame on the tape: decides its timestamp.
     pub first_frame: u64,
+    /// The form of its frames.
+    pub format: SoundFormat,
     /// Wall time of its first sample, in Unix seconds.
     pub unix_seconds: f64,
     /// Handles of the guests on stage.
@@ -40,15 +43,15 @@ pub struct ChunkFacts {
     pub sizes: Id3Sizes,
 }
 
-/// One chunk of `frames` (raw AAC access units, 48 kHz stereo).
+/// One chunk of `frames` (raw AAC access units).
 pub fn build(frames: &[Bytes], facts: &ChunkFacts) -> Bytes {
     let mut bytes = BytesMut::with_capacity(frames.iter().map(|frame| frame.len() + 7).sum::<usize>() + 4096);
-    bytes.extend_from_slice(&tag(&[private_timestamp(facts.first_frame)], facts.sizes));
+    bytes.extend_from_slice(&tag(&[private_timestamp(facts)], facts.sizes));
     for (n, frame) in frames.iter().enumerate() {
         if n % TAG_EVERY == FIRST_TAG {
             bytes.extend_from_slice(&hydra_tag(n, facts));
         }
-        bytes.extend_from_slice(&adts(frame));
+        bytes.extend_from_slice(&adts_with(frame, facts.format.adts_index(), facts.format.channels));
     }
     bytes.freeze()
 }
@@ -73,15 +76,16 @@ pub fn adts_with(frame: &[u8], index: u8, channels: u8) -> Bytes {
     bytes.freeze()
 }
 
-fn private_timestamp(first_frame: u64) -> ([u8; 4], Vec<u8>) {
-    let ticks = (first_frame * AAC_FRAME_SAMPLES * 90_000 / u64::from(SAMPLE_RATE)) & 0x1_FFFF_FFFF;
+fn private_timestamp(facts: &ChunkFacts) -> ([u8; 4], Vec<u8>) {
+    let rate = u64::from(facts.format.sample_rate);
+    let ticks = (facts.first_frame * AAC_FRAME_SAMPLES * 90_000 / rate) & 0x1_FFFF_FFFF;
     let mut body = b"com.apple.streaming.transportStreamTimestamp\0".to_vec();
     body.extend_from_slice(&ticks.to_be_bytes());
     (*b"PRIV", body)
 }
 
 fn hydra_tag(frame: usize, facts: &ChunkFacts) -> Bytes {
-    let offset = frame as f64 * AAC_FRAME_SAMPLES as f64 / f64::from(SAMPLE_RATE);
+    let offset = frame as f64 * AAC_FRAME_SAMPLES as f64 / f64::from(facts.format.sample_rate);
     let ntp = facts.unix_seconds + offset + NTP_TO_UNIX;
     let participants: Vec<_> = facts
         .participants
@@ -149,7 +153,8 @@ mod tests {
 
     fn facts(first_frame: u64) -> ChunkFacts {
         let participants = vec!["alice".to_owned(), "bob".to_owned()];
-        ChunkFacts { first_frame, unix_seconds: 1_700_000_000.0, participants, sizes: Id3Sizes::Synchsafe }
+        let format = SoundFormat::default();
+        ChunkFacts { first_frame, format, unix_seconds: 1_700_000_000.0, participants, sizes: Id3Sizes::Synchsafe }
     }
 
     fn ruler_frames(seconds: u32) -> Vec<Bytes> {

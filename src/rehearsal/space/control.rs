@@ -1,10 +1,12 @@
 //! What a rehearsal or a test can tell the simulated space, and what it has to tell about its client. The wire types.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
-use super::script::SpaceState;
+pub use self::fault::{ApiFault, ChunkFault, ChunkRule, LocationShape, OldEdge, PlaylistFault};
+pub use self::report::{ChunkReport, EarlierSpace, SpaceReport, SpaceStarted};
+
+mod fault;
+mod report;
 
 /// One order to the space: `POST /control` with one of these as JSON, such as `{"do":"host_drop"}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,7 +55,76 @@ pub enum Order {
         #[serde(default)]
         times: Option<u32>,
     },
-    /// All faults are over; deleted chunks stay deleted.
+    /// Requests for the live playlist fail from now on. The newest order counts, for its edge.
+    FailPlaylist {
+        /// How.
+        fault: PlaylistFault,
+        /// How often; for ever where it is left out.
+        #[serde(default)]
+        times: Option<u32>,
+        /// Only at this edge, from 0; at all where it is left out.
+        #[serde(default)]
+        edge: Option<usize>,
+    },
+    /// Playlists and chunks answer this status, at all edges.
+    RefuseListeners {
+        /// HTTP status, such as 403 or 503.
+        status: u16,
+    },
+    /// Sequence numbers step back while the sound goes on; the window holds only what comes behind the step.
+    Rewind {
+        /// By how many.
+        segments: u64,
+    },
+    /// Sequence numbers jump forward while the sound goes on; the window holds only what comes behind the jump.
+    Jump {
+        /// By how many.
+        segments: u64,
+    },
+    /// A discontinuity is marked before the next chunk.
+    Discontinuity,
+    /// The live playlist says that nothing follows, although more does.
+    Endlist {
+        /// In how many answers; in all where it is left out.
+        #[serde(default)]
+        times: Option<u32>,
+    },
+    /// The sound is AAC of another form, from the next joint (within about 6 s) on.
+    ChangeFormat {
+        /// 44 100 or 48 000 Hz.
+        sample_rate: u32,
+        /// 1 or 2.
+        channels: u8,
+        /// Whether no discontinuity is marked there, which the HLS specification would have.
+        #[serde(default)]
+        unmarked: bool,
+    },
+    /// Chunks hold valid AAC silence in the ruler's place, from the next one on.
+    Silence {
+        /// Whether they do.
+        on: bool,
+    },
+    /// The status call names the other edge from now on.
+    MoveEdge {
+        /// What becomes of the one that it named.
+        old: OldEdge,
+    },
+    /// The same host opens another space, about which all later orders are. The tape goes on.
+    NewSpace {
+        /// Its title; that of the last space where it is left out.
+        #[serde(default)]
+        title: Option<String>,
+        /// The host's handle; that of the last space where it is left out. The user stays the same.
+        #[serde(default)]
+        host: Option<String>,
+        /// Whether it waits for the order to start.
+        #[serde(default)]
+        not_started: bool,
+        /// Announces a start so many seconds from now.
+        #[serde(default)]
+        scheduled_in_seconds: Option<u32>,
+    },
+    /// All faults are over and all edges live; deleted chunks stay deleted, the stream stays at its edge, in its form.
     Heal,
     /// What the status call says of the stream's place.
     Location {
@@ -77,165 +148,6 @@ pub enum Order {
     },
 }
 
-/// Which chunks fail, and how.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ChunkRule {
-    /// How.
-    pub fault: ChunkFault,
-    /// These numbers; all where it and `share` are left out.
-    #[serde(default)]
-    pub sequences: Vec<u64>,
-    /// A share of all chunks, 0 to 1, the same ones every time.
-    #[serde(default)]
-    pub share: Option<f64>,
-    /// Only the first fetches of each chunk; all where it is left out.
-    #[serde(default)]
-    pub times: Option<u32>,
-}
-
-impl ChunkRule {
-    /// Whether fetch number `fetch` (from 0) of chunk `sequence` fails.
-    pub fn hits(&self, sequence: u64, fetch: u32) -> bool {
-        let numbered = self.sequences.contains(&sequence);
-        // A multiplicative hash: the same chunks fail in every rehearsal.
-        let place = (sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / f64::from(1_u32 << 24);
-        let shared = self.share.map_or(self.sequences.is_empty(), |share| place < share);
-        (numbered || shared) && self.times.is_none_or(|times| fetch < times)
-    }
-}
-
-/// What is wrong with a chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ChunkFault {
-    /// An answer without a chunk.
-    Status {
-        /// HTTP status.
-        status: u16,
-    },
-    /// The body trickles.
-    Slow {
-        /// How long the whole body takes, in ms.
-        millis: u64,
-    },
-    /// The connection breaks in the middle of the body.
-    Truncated,
-    /// Bytes of something else come before the first tag.
-    Junk,
-    /// Some frames cannot be decoded.
-    Undecodable,
-}
-
-/// What is wrong with the API.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ApiFault {
-    /// The query id is not known any more: 404 without a body.
-    StaleQueryId,
-    /// Error 336 until the request names this feature.
-    MissingFeature {
-        /// Name of the feature.
-        name: String,
-    },
-    /// Error 214: an id the platform cannot parse.
-    InvalidId,
-    /// A spurious error beside valid data.
-    SpuriousError,
-    /// An answer without a space.
-    EmptySpace,
-    /// An answer without data.
-    Status {
-        /// HTTP status, such as 401, 403 or 503.
-        status: u16,
-    },
-    /// 429.
-    RateLimited {
-        /// Seconds until the platform says it may be tried again.
-        reset_in_seconds: u32,
-    },
-    /// A web page instead of JSON.
-    Html,
-    /// The right answer, late.
-    Slow {
-        /// How late, in ms.
-        millis: u64,
-    },
-}
-
-/// The forms of a status answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LocationShape {
-    /// `noRedirectPlaybackUrl` and `location`.
-    #[default]
-    Plain,
-    /// `location` alone.
-    OnlyLocation,
-    /// `location` alone, with the real address in its `url` parameter.
-    Wrapped,
-    /// Not to be had in this country.
-    Geoblocked,
-    /// A space with video.
-    Video,
-    /// 404: ended and not recorded.
-    Missing,
-}
-
-/// What the space prints when it is ready, one JSON line.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SpaceStarted {
-    /// Its port on 127.0.0.1.
-    pub port: u16,
-    /// Its id.
-    pub space_id: String,
-    /// The address that a person would paste.
-    pub space_url: String,
-    /// Stands for `https://x.com/i/api`.
-    pub api_base: String,
-    /// Stands for `https://api.x.com`.
-    pub guest_base: String,
-    /// The live playlist.
-    pub playlist_url: String,
-}
-
-/// What the client of the space did, and what it was given.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct SpaceReport {
-    /// The state now.
-    pub state: Option<SpaceState>,
-    /// Wall time of the first sample of the ruler, in Unix ms.
-    pub sound_started_ms: i64,
-    /// Requests by kind: `guest`, `space`, `status`, `playlist`, `master`, `snapshot`, `chunk`, `control`, `other`.
-    pub requests: BTreeMap<String, u64>,
-    /// Names of headers by kind of request. No value is ever kept.
-    pub headers: BTreeMap<String, BTreeSet<String>>,
-    /// Kinds of requests that brought cookies.
-    pub cookies_in: BTreeSet<String>,
-    /// Pauses between playlist requests, in ms; the last thousand.
-    pub poll_intervals_ms: Vec<u64>,
-    /// Every chunk that was listed so far.
-    pub chunks: Vec<ChunkReport>,
-}
-
-/// One chunk's story.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChunkReport {
-    /// Media sequence number.
-    pub sequence: u64,
-    /// First sample of the ruler in it; second k of the ruler starts at sample k * 48 000.
-    pub ruler_start: u64,
-    /// Samples in it.
-    pub samples: u64,
-    /// When it could first be fetched, in Unix ms.
-    pub listed_ms: i64,
-    /// Whether a playlist that the client got named it.
-    pub announced: bool,
-    /// How often it was served whole.
-    pub served: u32,
-    /// How often it was refused or spoiled.
-    pub spoiled: u32,
-}
-
 impl Order {
     /// What happens, in a few words for people.
     pub fn words(&self) -> &'static str {
@@ -251,9 +163,59 @@ impl Order {
             Self::FailChunks { .. } => "chunks begin to fail",
             Self::DeleteChunks { .. } => "chunks are lost at the CDN",
             Self::FailApi { .. } => "the API is in trouble",
+            Self::FailPlaylist { .. } => "the playlist is in trouble",
+            Self::RefuseListeners { .. } => "listeners are refused",
+            Self::Rewind { .. } => "sequence numbers step back",
+            Self::Jump { .. } => "sequence numbers jump",
+            Self::Discontinuity => "a discontinuity is marked",
+            Self::Endlist { .. } => "the playlist says that it is over",
+            Self::ChangeFormat { .. } => "the form of the sound changes",
+            Self::Silence { on: true } => "the space falls silent",
+            Self::Silence { on: false } => "the space is heard again",
+            Self::MoveEdge { .. } => "the stream moves to another edge",
+            Self::NewSpace { .. } => "the host opens another space",
             Self::Heal => "the faults are over",
             Self::Location { .. } => "the stream's address changes its form",
             Self::Metadata { .. } => "title or host change",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_written_as_scenarios_write_them() {
+        for (json, order) in [
+            (
+                r#"{"do":"new_space"}"#,
+                Order::NewSpace { title: None, host: None, not_started: false, scheduled_in_seconds: None },
+            ),
+            (
+                r#"{"do":"fail_playlist","fault":{"kind":"status","status":429,"retry_after_seconds":7},"times":2}"#,
+                Order::FailPlaylist {
+                    fault: PlaylistFault::Status { status: 429, retry_after_seconds: Some(7) },
+                    times: Some(2),
+                    edge: None,
+                },
+            ),
+            (r#"{"do":"move_edge","old":"frozen"}"#, Order::MoveEdge { old: OldEdge::Frozen }),
+            (r#"{"do":"endlist"}"#, Order::Endlist { times: None }),
+            (
+                r#"{"do":"change_format","sample_rate":44100,"channels":1}"#,
+                Order::ChangeFormat { sample_rate: 44_100, channels: 1, unmarked: false },
+            ),
+            (
+                r#"{"do":"fail_api","fault":{"kind":"rate_limited","reset_in_seconds":3}}"#,
+                Order::FailApi {
+                    fault: ApiFault::RateLimited { reset_in_seconds: 3, retry_after_only: false },
+                    times: None,
+                },
+            ),
+        ] {
+            assert_eq!(serde_json::from_str::<Order>(json).expect(json), order);
+        }
+        assert!(serde_json::from_str::<Order>(r#"{"do":"jump","segment":3}"#).is_err(), "a typing error is told");
     }
 }

@@ -1,84 +1,92 @@
 //! The CDN as the simulated space plays it: live playlist, master, snapshots, chunks and their faults.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt as _, stream};
 
+use super::broken::{self, Answer};
 use super::chunk::{self, ChunkFacts};
-use super::control::ChunkFault;
-use super::script::{Chunk, Listing, ms_of};
-use super::state::Space;
-use crate::media::{AAC_FRAME_SAMPLES, SAMPLE_RATE};
-
-type Answer = Response<Body>;
+use super::control::{ChunkFault, PlaylistFault};
+use super::faults::{EdgeState, PlaylistTrouble};
+use super::platform::{Door, Platform};
+use super::script::{Chunk, Listing};
+use crate::media::SAMPLE_RATE;
 
 const REGION: &str = "us-east-1";
 const BUCKET: &str = "periscope-replay-direct-prod-us-east-1-public";
-/// Pieces in which a slow body comes.
-const SLOW_PIECES: u32 = 10;
 
-/// The address of the live playlist.
-pub(super) fn playlist_url(space: &Space) -> String {
-    let Space { port, key, .. } = space;
+/// The address of the live playlist of the space with `key` at the edge on `port`.
+pub(super) fn playlist_url(port: u16, key: &str) -> String {
     format!(
         "http://127.0.0.1:{port}/Transcoding/v1/hls/{key}/non_transcode/{REGION}/{BUCKET}/audio-space/dynamic_playlist.m3u8?type=live"
     )
 }
 
 /// The address of the full replay, as the platform gives it after the end.
-pub(super) fn replay_url(space: &Space) -> String {
-    let file = format!("playlist_{}.m3u8?type=replay", snapshot_number(space));
-    playlist_url(space).replace("dynamic_playlist.m3u8?type=live", &file)
+pub(super) fn replay_url(port: u16, key: &str, wall_ms: i64) -> String {
+    let file = format!("playlist_{}.m3u8?type=replay", snapshot_number(wall_ms));
+    playlist_url(port, key).replace("dynamic_playlist.m3u8?type=live", &file)
 }
 
 /// Newer snapshots have smaller numbers: 2^64 - 1 minus the time in ns (derived from samples of several sources).
-fn snapshot_number(space: &Space) -> u64 {
-    u64::MAX - space.unix_ms(space.now_ms()) as u64 * 1_000_000
+fn snapshot_number(wall_ms: i64) -> u64 {
+    u64::MAX - wall_ms as u64 * 1_000_000
 }
 
 /// Everything in the `non_transcode` folder.
 pub(super) async fn file(
-    State(space): State<Arc<Space>>,
+    State(door): State<Door>,
     Path((key, region, bucket, file)): Path<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Answer {
+    let platform = &door.platform;
     let kind = kind_of(&file);
-    space.saw(kind, &headers);
-    if key != space.key || region != REGION || bucket != BUCKET {
+    platform.saw(kind, &headers);
+    if region != REGION || bucket != BUCKET || platform.lock().space(|space| space.key == key).is_none() {
         return StatusCode::NOT_FOUND.into_response();
     }
-    if space.args.needs_referer && !headers.contains_key(header::REFERER) {
+    if platform.args.needs_referer && !headers.contains_key(header::REFERER) {
         return StatusCode::FORBIDDEN.into_response();
     }
+    if let Some(answer) = refused(&door) {
+        return answer;
+    }
     match kind {
-        "playlist" => live_playlist(&space),
-        "master" => master_playlist(&space),
-        "snapshot" => snapshot(&space),
-        "chunk" => chunk_answer(&space, &file).await,
+        "playlist" => live_playlist(&door, &key).await,
+        "master" => master_playlist(platform, &key),
+        "snapshot" => snapshot(platform, &key),
+        "chunk" => chunk_answer(&door, &key, &file).await,
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
 /// The `transcode` folder has snapshots only; chunks are refused there with 400.
 pub(super) async fn transcoded(
-    State(space): State<Arc<Space>>,
+    State(door): State<Door>,
     Path((key, .., file)): Path<(String, String, String, String, String)>,
     headers: HeaderMap,
 ) -> Answer {
     let kind = kind_of(&file);
-    space.saw(kind, &headers);
+    door.platform.saw(kind, &headers);
+    let known = door.platform.lock().space(|space| space.key == key).is_some();
     match kind {
-        _ if key != space.key => StatusCode::NOT_FOUND.into_response(),
-        "snapshot" => snapshot(&space),
+        _ if !known => StatusCode::NOT_FOUND.into_response(),
+        "snapshot" => refused(&door).unwrap_or_else(|| snapshot(&door.platform, &key)),
         "chunk" => StatusCode::BAD_REQUEST.into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// What everybody is told at a dead edge, or while no listener is let in.
+fn refused(door: &Door) -> Option<Answer> {
+    let inner = door.platform.lock();
+    match inner.faults.refused {
+        Some(status) => Some(broken::status(status)),
+        None => (inner.faults.edge(door.edge) == EdgeState::Dead).then(|| broken::status(404)),
     }
 }
 
@@ -92,31 +100,84 @@ fn kind_of(file: &str) -> &'static str {
     }
 }
 
-fn live_playlist(space: &Space) -> Answer {
-    let now = space.now_ms();
-    let listing = {
-        let mut inner = space.lock();
-        let listing = inner.script.listing(now);
-        let sequences: Vec<u64> = match &listing {
-            Listing::Chunks(chunks, _) => chunks.iter().map(|chunk| chunk.sequence).collect(),
-            Listing::Absent => Vec::new(),
-        };
-        inner.announce(sequences.into_iter(), now);
-        listing
+/// The list as it is, with what is wrong with it.
+async fn live_playlist(door: &Door, key: &str) -> Answer {
+    let trouble = {
+        let mut inner = door.platform.lock();
+        inner.witness.polls_by_edge[door.edge.min(1)] += 1;
+        inner.faults.next_playlist(door.edge)
     };
-    let Listing::Chunks(chunks, run) = listing else { return StatusCode::NOT_FOUND.into_response() };
-    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:4\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-    let first = chunks.first().map_or(0, |chunk| chunk.sequence);
-    let before = run - u32::from(chunks.first().is_some_and(|chunk| chunk.discontinuity));
-    line(&mut text, format_args!("#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-DISCONTINUITY-SEQUENCE:{before}"));
-    line(&mut text, format_args!("#EXT-X-START:TIME-OFFSET=0.01"));
-    entries(space, &mut text, &chunks, "?type=live");
-    playlist(text)
+    let list = || list_text(door, key, trouble).map(Bytes::from);
+    let absent = || StatusCode::NOT_FOUND.into_response();
+    match trouble {
+        None | Some(PlaylistTrouble::Old(_)) => list().map_or_else(absent, playlist),
+        Some(PlaylistTrouble::Fault(fault)) => match fault {
+            PlaylistFault::Status { status, retry_after_seconds } => {
+                let mut answer = broken::status(status);
+                if let Some(seconds) = retry_after_seconds {
+                    answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                }
+                answer
+            }
+            PlaylistFault::Hang => broken::never().await,
+            PlaylistFault::Reset => broken::reset(),
+            PlaylistFault::Html => broken::html(),
+            PlaylistFault::Slow { millis } => list().map_or_else(absent, |text| {
+                let length = text.len();
+                body(PLAYLIST, broken::trickle(text, millis), length)
+            }),
+            PlaylistFault::Truncated => {
+                list().map_or_else(absent, |text| body(PLAYLIST, broken::half(&text), text.len()))
+            }
+            PlaylistFault::Cut => list().map_or_else(absent, |text| playlist(cut(&text))),
+            PlaylistFault::Stale => list().map_or_else(absent, playlist),
+        },
+    }
 }
 
-fn master_playlist(space: &Space) -> Answer {
-    let key = &space.key;
-    let number = snapshot_number(space);
+/// The list up to the middle of its last name.
+fn cut(text: &Bytes) -> Bytes {
+    text.slice(..text.len() - text.len().min(20))
+}
+
+/// The live list; none while there is none.
+fn list_text(door: &Door, key: &str, trouble: Option<PlaylistTrouble>) -> Option<String> {
+    let platform = &door.platform;
+    let now = platform.now_ms();
+    let mut inner = platform.lock();
+    let held = match inner.faults.edge(door.edge) {
+        EdgeState::Frozen(since) => Some(since),
+        _ => None,
+    };
+    let over = inner.faults.next_endlist();
+    let space = inner.space(|space| space.key == key)?;
+    let chunks = match trouble {
+        Some(PlaylistTrouble::Old(then)) => space.script.window(then),
+        _ => match space.script.listing(now, held) {
+            Listing::Chunks(chunks) => chunks,
+            Listing::Absent => return None,
+        },
+    };
+    let first = chunks.first()?;
+    // Only a list that arrives whole announces anything.
+    let broken = matches!(trouble, Some(PlaylistTrouble::Fault(fault)) if !matches!(fault, PlaylistFault::Slow { .. }));
+    if !broken {
+        space.announce(&chunks);
+    }
+    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:4\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    let before = first.discontinuities - u32::from(first.discontinuity);
+    let sequence = first.sequence;
+    line(&mut text, format_args!("#EXT-X-MEDIA-SEQUENCE:{sequence}\n#EXT-X-DISCONTINUITY-SEQUENCE:{before}"));
+    line(&mut text, format_args!("#EXT-X-START:TIME-OFFSET=0.01"));
+    entries(platform, &mut text, &chunks, "?type=live");
+    if over {
+        line(&mut text, format_args!("#EXT-X-ENDLIST"));
+    }
+    Some(text)
+}
+
+fn master_playlist(platform: &Platform, key: &str) -> Answer {
+    let number = snapshot_number(platform.unix_ms(platform.now_ms()));
     let mut text = String::from("#EXTM3U\n#EXT-X-DYNAMICALLY-GENERATED\n");
     // Cosmetic on the platform too: the chunks are audio only.
     line(
@@ -131,107 +192,95 @@ fn master_playlist(space: &Space) -> Answer {
             "/Transcoding/v1/hls/{key}/transcode/{REGION}/{BUCKET}/rehearsal/audio-space/playlist_{number}.m3u8"
         ),
     );
-    playlist(text)
+    playlist(text.into())
 }
 
-fn snapshot(space: &Space) -> Answer {
-    let now = space.now_ms();
+fn snapshot(platform: &Platform, key: &str) -> Answer {
+    let now = platform.now_ms();
     let (chunks, over) = {
-        let mut inner = space.lock();
-        (inner.script.history(now), inner.script.state().is_over())
+        let mut inner = platform.lock();
+        let Some(space) = inner.space(|space| space.key == key) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        (space.script.history(now), space.script.state().is_over())
     };
-    let oldest = space.tape.oldest();
-    let kept: Vec<Chunk> = chunks.into_iter().filter(|chunk| chunk.first_frame >= oldest).collect();
+    let kept: Vec<Chunk> = chunks.into_iter().filter(|chunk| platform.sound.holds(chunk)).collect();
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-TARGETDURATION:5\n");
     line(&mut text, format_args!("#EXT-X-MEDIA-SEQUENCE:0"));
-    entries(space, &mut text, &kept, "");
+    entries(platform, &mut text, &kept, "");
     if over {
         line(&mut text, format_args!("#EXT-X-ENDLIST"));
     }
-    playlist(text)
+    playlist(text.into())
 }
 
-fn entries(space: &Space, text: &mut String, chunks: &[Chunk], query: &str) {
+fn entries(platform: &Platform, text: &mut String, chunks: &[Chunk], query: &str) {
     for chunk in chunks {
         if chunk.discontinuity {
             line(text, format_args!("#EXT-X-DISCONTINUITY"));
         }
-        let start = jiff::Timestamp::from_millisecond(space.unix_ms(ms_of(chunk.first_frame))).unwrap_or_default();
-        let seconds = (chunk.frames * AAC_FRAME_SAMPLES) as f64 / f64::from(SAMPLE_RATE);
+        let start = jiff::Timestamp::from_millisecond(platform.unix_ms(chunk.start_ms())).unwrap_or_default();
+        let seconds = chunk.ruler_samples() as f64 / f64::from(SAMPLE_RATE);
         line(text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{start:.3}\n#EXTINF:{seconds:.3},"));
-        line(text, format_args!("{}{query}", name_of(space, chunk)));
+        line(text, format_args!("{}{query}", name_of(platform, chunk)));
     }
 }
 
 /// The name holds a time of its own, some seconds before the sound's (5.6 s in the one full sample), so that it cannot
 /// be guessed.
-fn name_of(space: &Space, chunk: &Chunk) -> String {
-    let ns = (space.unix_ms(ms_of(chunk.first_frame)) - 5600) * 1_000_000 + (chunk.sequence % 1_000_000) as i64 * 7;
+fn name_of(platform: &Platform, chunk: &Chunk) -> String {
+    let ns = (platform.unix_ms(chunk.start_ms()) - 5600) * 1_000_000 + (chunk.sequence % 1_000_000) as i64 * 7;
     format!("chunk_{ns}_{}_a.aac", chunk.sequence)
 }
 
-async fn chunk_answer(space: &Space, file: &str) -> Answer {
-    let now = space.now_ms();
-    let sequence = file.trim_end_matches("_a.aac").rsplit('_').next().and_then(|number| number.parse::<u64>().ok());
-    let (chunk, fate) = {
-        let mut inner = space.lock();
-        let chunk = sequence.and_then(|sequence| inner.script.chunk(sequence, now));
-        let Some(chunk) = chunk.filter(|chunk| name_of(space, chunk) == file) else {
-            return StatusCode::NOT_FOUND.into_response();
-        };
-        let fate = inner.fetch(chunk.sequence);
-        (chunk, fate)
-    };
-    let (Ok(fault), Some(mut frames)) = (fate, space.tape.frames(chunk.first_frame, chunk.frames)) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
+async fn chunk_answer(door: &Door, key: &str, file: &str) -> Answer {
+    let Some((chunk, fault)) = fetched(door, key, file) else { return StatusCode::NOT_FOUND.into_response() };
+    let platform = &door.platform;
+    let Some(mut frames) = platform.sound.frames(&chunk) else { return StatusCode::NOT_FOUND.into_response() };
     if fault == Some(ChunkFault::Undecodable) {
         spoil(&mut frames);
     }
     let facts = ChunkFacts {
         first_frame: chunk.first_frame,
-        unix_seconds: space.unix_seconds(chunk.first_frame),
-        participants: space.args.guests.clone(),
-        sizes: space.args.id3_sizes,
+        format: chunk.format,
+        unix_seconds: platform.unix_ms(chunk.start_ms()) as f64 / 1000.0,
+        participants: platform.args.guests.clone(),
+        sizes: platform.args.id3_sizes,
     };
-    let bytes = chunk::build(&frames, &facts);
-    spoiled_answer(bytes, fault)
+    spoiled_answer(chunk::build(&frames, &facts), fault).await
 }
 
-fn spoiled_answer(bytes: Bytes, fault: Option<ChunkFault>) -> Answer {
+/// The chunk of that name and what is wrong with this fetch of it; none if it is not there, or not any more.
+fn fetched(door: &Door, key: &str, file: &str) -> Option<(Chunk, Option<ChunkFault>)> {
+    let platform = &door.platform;
+    let now = platform.now_ms();
+    let mut inner = platform.lock();
+    let number: u64 = file.trim_end_matches("_a.aac").rsplit('_').next()?.parse().ok()?;
+    let space = inner.space(|space| space.key == key)?;
+    let history = space.script.history(now).into_iter();
+    let chunk = history.filter(|chunk| chunk.sequence == number).find(|chunk| name_of(platform, chunk) == file)?;
+    let fetch = space.count_fetch(&chunk, door.edge);
+    let fault = inner.faults.chunk(chunk.sequence, fetch, door.edge);
+    let fate = inner.space(|space| space.key == key)?.fetch(&chunk, fault);
+    fate.ok().map(|fault| (chunk, fault))
+}
+
+async fn spoiled_answer(bytes: Bytes, fault: Option<ChunkFault>) -> Answer {
+    let length = bytes.len();
     match fault {
-        Some(ChunkFault::Status { status }) => {
-            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response()
-        }
-        Some(ChunkFault::Slow { millis }) => {
-            let length = bytes.len();
-            let pause = Duration::from_millis(millis) / SLOW_PIECES;
-            let pieces = stream::unfold(bytes, move |mut rest| async move {
-                if rest.is_empty() {
-                    return None;
-                }
-                tokio::time::sleep(pause).await;
-                let piece = rest.split_to(rest.len().min(length / SLOW_PIECES as usize + 1));
-                Some((Ok::<_, std::io::Error>(piece), rest))
-            });
-            audio(Body::from_stream(pieces), length)
-        }
-        Some(ChunkFault::Truncated) => {
-            let half = stream::iter([Ok(bytes.slice(..bytes.len() / 2))]);
-            // The server throws away what it has not sent yet when a body fails: the half must be out by then.
-            let broken = stream::once(async {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                Err(std::io::Error::other("the rehearsal breaks this connection"))
-            });
-            audio(Body::from_stream(half.chain(broken)), bytes.len())
-        }
+        Some(ChunkFault::Status { status }) => broken::status(status),
+        Some(ChunkFault::Hang) => broken::never().await,
+        Some(ChunkFault::Reset) => broken::reset(),
+        Some(ChunkFault::Slow { millis }) => body(AUDIO, broken::trickle(bytes, millis), length),
+        Some(ChunkFault::Truncated) => body(AUDIO, broken::half(&bytes), length),
+        Some(ChunkFault::Cut) => whole(AUDIO, bytes.slice(..length / 2)),
         Some(ChunkFault::Junk) => {
             // The start of an MPEG transport stream packet, as seen before the tag in some chunks.
             let mut junk = BytesMut::from(&[0x47, 0x40, 0x11, 0x10, 0x00, 0x42, 0xF0, 0x25, 0x00, 0x01, 0xC1][..]);
             junk.extend_from_slice(&bytes);
-            whole(junk.freeze())
+            whole(AUDIO, junk.freeze())
         }
-        Some(ChunkFault::Undecodable) | None => whole(bytes),
+        Some(ChunkFault::Undecodable) | None => whole(AUDIO, bytes),
     }
 }
 
@@ -242,18 +291,21 @@ fn spoil(frames: &mut [Bytes]) {
     }
 }
 
-fn whole(bytes: Bytes) -> Answer {
+const AUDIO: &str = "audio/aac";
+const PLAYLIST: &str = "application/x-mpegURL";
+
+fn whole(content_type: &'static str, bytes: Bytes) -> Answer {
     let length = bytes.len();
-    audio(Body::from(bytes), length)
+    body(content_type, Body::from(bytes), length)
 }
 
-fn audio(body: Body, length: usize) -> Answer {
-    ([(header::CONTENT_TYPE, "audio/aac".to_owned()), (header::CONTENT_LENGTH, length.to_string())], body)
+fn body(content_type: &'static str, body: Body, length: usize) -> Answer {
+    ([(header::CONTENT_TYPE, content_type.to_owned()), (header::CONTENT_LENGTH, length.to_string())], body)
         .into_response()
 }
 
-fn playlist(text: String) -> Answer {
-    ([(header::CONTENT_TYPE, "application/x-mpegURL")], text).into_response()
+fn playlist(text: Bytes) -> Answer {
+    whole(PLAYLIST, text)
 }
 
 fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {

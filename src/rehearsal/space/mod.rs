@@ -5,24 +5,36 @@
 //! twspace-dl, fireattack's notes).
 
 mod api;
+mod audiospace;
+mod broken;
 pub mod chunk;
 pub mod control;
+mod faults;
+pub mod format;
 mod hls;
+mod platform;
 pub mod script;
-mod state;
+mod sound;
 mod tape;
+mod witness;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
+use self::broken::Answer;
 pub use self::control::{Order, SpaceReport, SpaceStarted};
-use self::state::Space;
+use self::format::SoundFormat;
+use self::platform::{Door, Platform};
+use self::sound::Sound;
 use super::RehearsalError;
 use crate::clock::Clock;
 
@@ -100,40 +112,48 @@ impl SpaceArgs {
     }
 }
 
+/// Time for connections to end when the server ends: some hang on purpose.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// A space that is ready to be served.
 #[derive(Debug)]
 pub struct SpaceServer {
-    listener: TcpListener,
-    space: Arc<Space>,
+    /// By edge.
+    listeners: [TcpListener; 2],
+    platform: Arc<Platform>,
 }
 
 impl SpaceServer {
-    /// Takes a free port on 127.0.0.1 and encodes the first minutes of the ruler.
+    /// Takes free ports on 127.0.0.1 and encodes the first minutes of the ruler.
     ///
     /// # Errors
     /// When there is no port, or the encoder does not work.
     pub async fn bind(args: SpaceArgs, clock: Clock) -> Result<Self, RehearsalError> {
-        let position = u64::from(args.running_for_seconds);
-        let tape = tokio::task::spawn_blocking(move || tape::Tape::start(position))
-            .await
-            .map_err(|error| RehearsalError::Options(error.to_string()))??;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = TcpListener::bind(address).await.map_err(RehearsalError::io("the space found no port"))?;
-        let port = listener.local_addr().map_err(RehearsalError::io("the space found no port"))?.port();
-        Ok(Self { listener, space: Arc::new(Space::new(args, port, tape, clock)) })
+        let position_ms = u64::from(args.running_for_seconds) * 1000;
+        let making = tokio::task::spawn_blocking(move || {
+            let sound = Sound::default();
+            sound.have(SoundFormat::default(), position_ms.saturating_sub(60_000), position_ms).map(|()| sound)
+        });
+        let sound = making.await.map_err(|error| RehearsalError::Options(error.to_string()))??;
+        let listeners = [listen().await?, listen().await?];
+        let ports = [port(&listeners[0])?, port(&listeners[1])?];
+        Ok(Self { listeners, platform: Arc::new(Platform::new(args, ports, sound, clock)) })
     }
 
     /// Where it is.
     pub fn started(&self) -> SpaceStarted {
-        let space = &self.space;
-        let origin = format!("http://127.0.0.1:{}", space.port);
+        let [port, other] = self.platform.ports;
+        let inner = self.platform.lock();
+        let space = &inner.newest;
+        let origin = format!("http://127.0.0.1:{port}");
         SpaceStarted {
-            port: space.port,
+            port,
             space_id: space.id.clone(),
             space_url: format!("https://x.com/i/spaces/{}", space.id),
             api_base: format!("{origin}/i/api"),
             guest_base: origin,
-            playlist_url: hls::playlist_url(space),
+            playlist_url: hls::playlist_url(port, &space.key),
+            other_edges: vec![format!("127.0.0.1:{other}")],
         }
     }
 
@@ -142,19 +162,47 @@ impl SpaceServer {
     /// # Errors
     /// When the server itself fails.
     pub async fn serve(self, until: impl Future<Output = ()> + Send + 'static) -> Result<(), RehearsalError> {
-        let space = self.space.clone();
+        let over = CancellationToken::new();
+        let mut servers = tokio::task::JoinSet::new();
+        for (edge, listener) in self.listeners.into_iter().enumerate() {
+            let door = Door { platform: self.platform.clone(), edge };
+            let served = axum::serve(listener, router(door)).with_graceful_shutdown(over.clone().cancelled_owned());
+            servers.spawn(served.into_future());
+        }
+        let platform = self.platform;
         // The tape must go on even when nobody asks for anything.
-        let heart = tokio::spawn(async move {
+        servers.spawn(async move {
             loop {
-                space.now_ms();
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                platform.now_ms();
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
-        let served = axum::serve(self.listener, router(self.space)).with_graceful_shutdown(until);
-        let result = served.await.map_err(RehearsalError::io("the simulated space stopped"));
-        heart.abort();
-        result
+        tokio::select! {
+            () = until => {}
+            Some(Ok(result)) = servers.join_next() => {
+                return result.map_err(RehearsalError::io("the simulated space stopped"));
+            }
+        }
+        over.cancel();
+        let ended = async {
+            // Both servers; the heart ends with the set.
+            servers.join_next().await;
+            servers.join_next().await;
+        };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            tracing::debug!("Some connections hung to the end.");
+        }
+        Ok(())
     }
+}
+
+async fn listen() -> Result<TcpListener, RehearsalError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    TcpListener::bind(address).await.map_err(RehearsalError::io("the space found no port"))
+}
+
+fn port(listener: &TcpListener) -> Result<u16, RehearsalError> {
+    listener.local_addr().map(|address| address.port()).map_err(RehearsalError::io("the space found no port"))
 }
 
 /// The process `rehearsal-space`: prints where it is and serves until its parent is gone.
@@ -168,34 +216,33 @@ pub async fn serve(args: SpaceArgs, out: impl tokio::io::AsyncWrite + Unpin) -> 
     server.serve(lifeline.ended()).await
 }
 
-fn router(space: Arc<Space>) -> Router {
+fn router(door: Door) -> Router {
     let hls = "/Transcoding/v1/hls/{key}";
     Router::new()
         .route("/1.1/guest/activate.json", post(api::activate_guest))
         .route("/i/api/graphql/{query}/{operation}", get(api::graphql))
         .route("/i/api/1.1/live_video_stream/status/{media_key}", get(api::status))
         .route("/i/api/1.1/live_video_stream/authorized_status/{*rest}", get(api::gone))
+        .route("/i/api/fleets/v1/avatar_content", get(api::avatar_content))
         .route(&format!("{hls}/non_transcode/{{region}}/{{bucket}}/audio-space/{{file}}"), get(hls::file))
         .route(&format!("{hls}/transcode/{{region}}/{{bucket}}/{{token}}/audio-space/{{file}}"), get(hls::transcoded))
         .route("/control", post(control_order))
         .route("/control/report", get(control_report))
         .fallback(api::gone)
-        .with_state(space)
+        .with_state(door)
 }
 
-async fn control_order(
-    State(space): State<Arc<Space>>,
-    headers: HeaderMap,
-    Json(order): Json<Order>,
-) -> Json<SpaceReport> {
-    space.saw("control", &headers);
+async fn control_order(State(door): State<Door>, headers: HeaderMap, Json(order): Json<Order>) -> Answer {
+    door.platform.saw("control", &headers);
     tracing::info!(?order, "Order received.");
-    space.obey(order);
-    Json(space.report())
+    match door.platform.obey(order).await {
+        Ok(()) => Json(door.platform.report()).into_response(),
+        Err(reason) => (StatusCode::BAD_REQUEST, reason).into_response(),
+    }
 }
 
-async fn control_report(State(space): State<Arc<Space>>) -> Json<SpaceReport> {
-    Json(space.report())
+async fn control_report(State(door): State<Door>) -> Json<SpaceReport> {
+    Json(door.platform.report())
 }
 
 #[cfg(test)]

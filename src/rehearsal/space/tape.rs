@@ -1,7 +1,7 @@
-//! The sound of the simulated space: an endless ruler, encoded to AAC once and without a restart.
+//! The sound of the simulated space: an endless ruler, encoded to AAC of one form once and without a restart.
 //!
-//! Frame n of the tape holds samples n * 1024 of a ruler whose second k starts at sample k * 48 000. A thread keeps a
-//! minute ahead of what is asked for and forgets what is older than an hour.
+//! Frame n of the tape starts n * 1024 samples of its own rate behind the start of a ruler whose second k starts at k
+//! seconds. A thread keeps a minute ahead of what is asked for and forgets what is older than an hour.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock, mpsc};
@@ -9,19 +9,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::format::{JOINT_SAMPLES, SoundFormat};
 use crate::gst::GstError;
 use crate::gst::aac_encode::AacEncoder;
 use crate::media::{AAC_FRAME_SAMPLES, AudioFrame, SAMPLE_RATE};
 use crate::ruler;
 
+const RATE: u64 = SAMPLE_RATE as u64;
 /// About what an X Space has: 96 to 97 kbit/s (ffprobe output in yt-dlp issue 7536).
 const KBPS: u32 = 96;
 /// How far the encoder runs ahead.
 const AHEAD_SECONDS: u64 = 60;
-/// How many frames stay: a chunk stays fetchable long after it left the playlist.
+/// How far it is ahead when the space begins: it gains on real time from then on.
+const FIRST_SECONDS: u64 = 15;
+/// How many frames stay, an hour of them: a chunk stays fetchable long after it left the playlist.
 const KEEP_FRAMES: usize = 3600 * SAMPLE_RATE as usize / AAC_FRAME_SAMPLES as usize;
-/// 8 s are exactly 375 frames: where a tape may begin so that frames and seconds agree.
-const ALIGN_SECONDS: u64 = 8;
 
 /// Encoded frames, by number. Clones share one tape.
 #[derive(Debug, Clone)]
@@ -40,19 +42,19 @@ struct Shelf {
 }
 
 impl Tape {
-    /// Starts a tape of which everything from a minute before `position_seconds` to half a minute behind it is there
-    /// when this returns. Blocks for about a second.
+    /// Starts a tape of which everything from `from_ms` to some seconds behind `position_ms` is there when this returns.
+    /// Blocks for about a second.
     ///
     /// # Errors
     /// When the encoder is missing, fails, or is far too slow.
-    pub(super) fn start(position_seconds: u64) -> Result<Self, GstError> {
-        let first_second = position_seconds.saturating_sub(60) / ALIGN_SECONDS * ALIGN_SECONDS;
-        let first = frame_of_second(first_second);
-        let shelf = Shelf { first, frames: VecDeque::new(), position: frame_of_second(position_seconds) };
+    pub(super) fn start(format: SoundFormat, from_ms: u64, position_ms: u64) -> Result<Self, GstError> {
+        let first_sample = from_ms * RATE / 1000 / JOINT_SAMPLES * JOINT_SAMPLES;
+        let first = first_sample / JOINT_SAMPLES * format.joint_frames();
+        let shelf = Shelf { first, frames: VecDeque::new(), position: format.frame_at(position_ms) };
         let shelf = Arc::new(RwLock::new(shelf));
         let (wanted, ended) = mpsc::channel();
         let (ready_sender, ready) = mpsc::channel();
-        let writer = Writer { shelf: shelf.clone(), next_second: first_second };
+        let writer = Writer { format, shelf: shelf.clone(), next_sample: first_sample };
         let thread = std::thread::Builder::new().name("tape".to_owned());
         thread
             .spawn(move || writer.run(&ended, &ready_sender))
@@ -81,8 +83,17 @@ impl Tape {
     }
 }
 
-fn frame_of_second(second: u64) -> u64 {
-    second * u64::from(SAMPLE_RATE) / AAC_FRAME_SAMPLES
+/// One frame of silence as a running encoder makes it. Blocks.
+///
+/// # Errors
+/// When the encoder is missing or fails.
+pub(super) fn silent_frame(format: SoundFormat) -> Result<Bytes, GstError> {
+    let (sender, frames) = mpsc::channel();
+    let output = move |frame: AudioFrame| drop(sender.send(frame.data));
+    let mut encoder = AacEncoder::with_channels(format.sample_rate, format.channels, KBPS, output)?;
+    encoder.push(&vec![[0.0, 0.0]; 8 * AAC_FRAME_SAMPLES as usize])?;
+    encoder.finish()?;
+    frames.iter().nth(4).ok_or_else(|| failed("the encoder makes nothing of silence".to_owned()))
 }
 
 fn failed(reason: String) -> GstError {
@@ -90,8 +101,9 @@ fn failed(reason: String) -> GstError {
 }
 
 struct Writer {
+    format: SoundFormat,
     shelf: Arc<RwLock<Shelf>>,
-    next_second: u64,
+    next_sample: u64,
 }
 
 impl Writer {
@@ -103,13 +115,12 @@ impl Writer {
         let mut told = false;
         loop {
             let (position, made) = self.progress();
-            if !told && made >= position + frame_of_second(AHEAD_SECONDS / 2) {
+            if !told && made >= position + FIRST_SECONDS * RATE {
                 told = true;
                 drop(ready.send(Ok(())));
             }
-            let ahead = self.next_second.saturating_sub(position * AAC_FRAME_SAMPLES / u64::from(SAMPLE_RATE));
-            if ahead < AHEAD_SECONDS {
-                if let Err(error) = encoder.push(&self.second()) {
+            if self.next_sample < position + AHEAD_SECONDS * RATE {
+                if let Err(error) = encoder.push(&self.rest_of_second()) {
                     tracing::error!(%error, "Tape of the simulated space has ended.");
                     return drop(ready.send(Err(error)));
                 }
@@ -119,41 +130,40 @@ impl Writer {
         }
     }
 
+    /// Where the space is, and how far the tape is made, in samples of the ruler.
     fn progress(&self) -> (u64, u64) {
         let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
-        (shelf.position, shelf.first + shelf.frames.len() as u64)
+        let made = shelf.first + shelf.frames.len() as u64;
+        (self.format.ruler_sample(shelf.position), self.format.ruler_sample(made))
     }
 
-    fn second(&mut self) -> Vec<[f32; 2]> {
-        let index = u32::try_from(self.next_second).unwrap_or(u32::MAX);
-        self.next_second += 1;
-        ruler::second(index).into_iter().map(|value| [value, value]).collect()
+    fn rest_of_second(&mut self) -> Vec<[f32; 2]> {
+        let index = u32::try_from(self.next_sample / RATE).unwrap_or(u32::MAX);
+        let passed = self.next_sample % RATE;
+        self.next_sample += RATE - passed;
+        ruler::second(index).into_iter().skip(passed as usize).map(|value| [value, value]).collect()
     }
 
     fn encoder(&self) -> Result<AacEncoder, GstError> {
         let shelf = self.shelf.clone();
-        // The encoder's own lead-in is no part of the tape: its first frames lie before our first sample.
-        let lead = Arc::new(std::sync::atomic::AtomicU64::new(u64::MAX));
-        let known = lead.clone();
-        let waiting = RwLock::new(Vec::<AudioFrame>::new());
+        let waste = JOINT_SAMPLES;
         let keep = move |frame: AudioFrame| {
-            let lead = known.load(std::sync::atomic::Ordering::Acquire);
-            let mut waiting = waiting.write().unwrap_or_else(PoisonError::into_inner);
-            waiting.push(frame);
-            if lead == u64::MAX {
+            // The encoder's own lead-in is no part of the tape: its first frames lie before our first sample.
+            if frame.at.samples() < waste {
                 return;
             }
             let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
-            for frame in waiting.drain(..).filter(|frame| frame.at.samples() >= lead) {
-                shelf.frames.push_back(frame.data);
-            }
+            shelf.frames.push_back(frame.data);
             while shelf.frames.len() > KEEP_FRAMES {
                 shelf.frames.pop_front();
                 shelf.first += 1;
             }
         };
-        let encoder = AacEncoder::new(SAMPLE_RATE, KBPS, keep)?;
-        lead.store(encoder.position().samples(), std::sync::atomic::Ordering::Release);
+        let SoundFormat { sample_rate, channels } = self.format;
+        let mut encoder = AacEncoder::with_channels(sample_rate, channels, KBPS, keep)?;
+        // Our first sample lies on a joint, so that frames start there at every rate.
+        let lead = waste - encoder.position().samples();
+        encoder.push(&vec![[0.0, 0.0]; lead as usize])?;
         Ok(encoder)
     }
 }
@@ -161,19 +171,49 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rehearsal::ear::Ear;
+    use crate::rehearsal::space::chunk::adts_with;
 
     #[test]
     fn a_tape_that_starts_late_has_the_same_frames_at_the_same_numbers() {
-        let tape = Tape::start(200).expect("a tape");
-        // 200 - 60 = 140, down to a multiple of 8 is 136.
-        assert_eq!(tape.oldest(), 136 * 375 / 8);
-        assert!(tape.frames(136 * 375 / 8, 141).is_some());
+        let format = SoundFormat::default();
+        let tape = Tape::start(format, 140_000, 200_000).expect("a tape");
+        // 140 s are 41 joints and a bit.
+        assert_eq!(tape.oldest(), 41 * 160);
+        assert!(tape.frames(41 * 160, 141).is_some());
         assert!(tape.frames(0, 1).is_none());
-        tape.reached(frame_of_second(300));
+        tape.reached(format.frame_at(300_000));
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
-        while tape.frames(frame_of_second(340), 141).is_none() {
+        while tape.frames(format.frame_at(340_000), 141).is_none() {
             assert!(std::time::Instant::now() < deadline, "the tape does not go on");
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    #[test]
+    fn every_form_holds_the_same_ruler_at_the_same_time() {
+        for (sample_rate, channels) in [(48_000, 1), (44_100, 2), (44_100, 1)] {
+            let format = SoundFormat { sample_rate, channels };
+            let tape = Tape::start(format, 0, 10_000).expect("a tape");
+            let mut ear = Ear::start().expect("an ear");
+            for (n, frame) in tape.frames(0, format.frame_at(8000)).expect("frames").iter().enumerate() {
+                ear.frame(format.ruler_sample(n as u64) as i64, adts_with(frame, format.adts_index(), channels));
+            }
+            let heard = ear.finish().seconds;
+            let indices: Vec<u32> = heard.iter().map(|second| second.index).collect();
+            assert!(indices.starts_with(&[0, 1, 2, 3, 4, 5, 6]), "{indices:?} in {format:?}");
+            for second in heard {
+                let error = second.at_samples - f64::from(second.index) * 48_000.0;
+                assert!(error.abs() < 48.0, "second {} is {error} samples off in {format:?}", second.index);
+            }
+        }
+    }
+
+    #[test]
+    fn silence_is_a_small_frame_in_every_form() {
+        for (sample_rate, channels) in [(48_000, 2), (44_100, 1)] {
+            let frame = silent_frame(SoundFormat { sample_rate, channels }).expect("a frame");
+            assert!((1..64).contains(&frame.len()), "{} bytes", frame.len());
         }
     }
 }
