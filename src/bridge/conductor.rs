@@ -3,6 +3,7 @@
 //! It owns the decision which source is tried when, and where media time lies on the program. It touches no pipeline,
 //! no file and no socket: those are behind its handles.
 
+mod air;
 mod parts;
 
 use std::time::{Duration, Instant};
@@ -14,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 use super::speakers::Speakers;
 use super::words;
 
-use crate::media::{PcmBlock, ProgramTime, SAMPLE_RATE};
-use crate::program::{Edge, Move, Placement};
+use crate::media::{ProgramTime, SAMPLE_RATE};
+use crate::program::Edge;
 use crate::session::{Attempts, Next, Session, SessionState, Transition};
 use crate::source::{
     MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError,
     SourceEvent, SourceFault,
 };
+use air::Air;
 pub(super) use parts::{Handles, Outcome, SessionView, SourceSlot};
 
 /// How often the session looks at the program's time.
@@ -32,14 +34,8 @@ pub(super) struct Conductor {
     sources: Vec<SourceSlot>,
     session: Session,
     attempts: Attempts,
-    placement: Option<Placement>,
-    /// Media time below which nothing was to be heard when the session was anchored.
-    audible_from: i64,
-    /// Whether the running source tells its edge itself.
-    tells_edge: bool,
+    air: Air,
     resume: Option<ResumePoint>,
-    /// Media time of the end of the newest audio of a continuous source, and when it came.
-    newest: Option<(i64, Instant)>,
     speakers: Speakers,
     view: SessionView,
     last_error: Option<String>,
@@ -61,11 +57,8 @@ impl Conductor {
             sources,
             session: Session::default(),
             attempts,
-            placement: None,
-            audible_from: 0,
-            tells_edge: false,
+            air: Air::default(),
             resume,
-            newest: None,
             speakers: Speakers::default(),
             view: SessionView::default(),
             last_error: None,
@@ -128,7 +121,7 @@ impl Conductor {
         token: &CancellationToken,
     ) -> Running {
         let continuous = source.is_continuous();
-        self.tells_edge = false;
+        self.air.begin();
         if continuous {
             self.continue_media_time();
         }
@@ -145,20 +138,11 @@ impl Conductor {
         })
     }
 
-    /// A stream that broke goes on where it would be now: what was missed is a gap in media time as in real time.
-    fn continue_media_time(&mut self) {
-        if let (Some((end, at)), Some(resume)) = (self.newest, &mut self.resume) {
-            resume.media_time = end + (at.elapsed().as_secs_f64() * f64::from(SAMPLE_RATE)) as i64;
-            self.placement = None;
-            self.handles.archive.gap(end, resume.media_time, "the stream broke");
-        }
-    }
-
     fn on_event(&mut self, event: SourceEvent) {
         match event {
             SourceEvent::Session(info) => self.on_info(info),
             SourceEvent::Edge { end, piece } => {
-                self.tells_edge = true;
+                self.air.tells_edge();
                 self.on_edge(Edge { end, piece, in_hand: false });
             }
             SourceEvent::Segment(segment) => self.on_segment(&segment),
@@ -177,7 +161,7 @@ impl Conductor {
             return;
         }
         if self.view.info.id != info.id {
-            self.placement = None;
+            self.air.forget();
             let title = info.title.as_deref().map_or_else(|| info.id.clone(), |title| crate::text::plain(title, 120));
             self.handles.events.info("session.found", "session", format!("Found: {title}"));
         }
@@ -196,36 +180,6 @@ impl Conductor {
             Some(transition) => self.enter(transition),
             // The announced start may have changed.
             None => self.show(self.session.state(), self.now()),
-        }
-    }
-
-    fn on_edge(&mut self, edge: Edge) {
-        let delay = self.sources[self.attempts.index()].delay;
-        let now = self.handles.program.now().samples();
-        let placement = self.placement.get_or_insert_with(|| Placement::new(delay));
-        let moved = placement.on_edge(edge, now);
-        self.view.anchor = placement.anchor();
-        let ms = |samples: u64| samples * 1000 / u64::from(SAMPLE_RATE);
-        match moved {
-            Move::None => {}
-            Move::Anchored => self.audible_from = now as i64 - self.view.anchor.unwrap_or(0),
-            Move::Later(samples) => self.handles.events.warning(
-                "program.later",
-                "program",
-                format!("The space's audio came late; it is now heard {} ms later than before", ms(samples)),
-                None,
-            ),
-            Move::Earlier(samples) => {
-                self.handles.program.cut();
-                self.view.skipped += samples;
-                self.audible_from = now as i64 - self.view.anchor.unwrap_or(0);
-                self.handles.events.warning(
-                    "program.skipped",
-                    "program",
-                    format!("Skipped {} ms on the air to return to the intended delay", ms(samples)),
-                    None,
-                );
-            }
         }
     }
 
@@ -257,30 +211,6 @@ impl Conductor {
             resume.last_sequence = sequence;
             resume.media_time = end;
             resume.program_date_time = pair.or(resume.program_date_time);
-        }
-    }
-
-    fn on_audio(&mut self, block: &PcmBlock) {
-        let length = block.samples.len() as i64;
-        let end = block.media_time + length;
-        if !self.tells_edge {
-            self.on_edge(Edge { end, piece: block.samples.len() as u64, in_hand: true });
-            self.newest = Some((end, Instant::now()));
-            self.remember(0, end, None);
-        }
-        let Some(at) = self.placement.as_ref().and_then(|placement| placement.program_sample(block.media_time)) else {
-            return;
-        };
-        let written = self.handles.program.write(at, &block.samples);
-        let wanted = (end - self.audible_from).clamp(0, length) as u64;
-        self.view.late += written.late.min(wanted);
-        if written.placed == 0 {
-            return;
-        }
-        let start = ProgramTime::from_samples(at.max(0) as u64 + written.late);
-        let end = ProgramTime::from_samples((at + length).max(0) as u64);
-        if let Some(transition) = self.session.on_audio(start, end, self.now()) {
-            self.enter(transition);
         }
     }
 

@@ -12,11 +12,14 @@ use tokio::sync::watch;
 
 use crate::media::{ProgramTime, SAMPLE_RATE, StereoSample};
 
+mod follower;
 pub mod level;
 pub mod limiter;
+mod line;
 mod pacer;
 pub mod placement;
 pub mod ring;
+pub mod stretch;
 
 pub use level::Level;
 pub use pacer::PacerError;

@@ -2,12 +2,17 @@
 //!
 //! Pure. A source says what its **edge** is: the end of the newest audio that can be had, and when it was seen. The
 //! first edge anchors the session so that the edge goes on the air the configured delay after it was seen. From then on
-//! media time alone decides, sample by sample; the anchor moves only when the delay cannot be kept.
+//! media time alone decides, sample by sample; the anchor jumps only when the delay cannot be kept. Between jumps it
+//! moves by single samples, as the source's clock does against ours: [`Placement::correction`] says how much faster or
+//! slower the audio is to be played, [`Placement::stretched`] hears what came of it. The anchor is therefore always
+//! that of the *newest* audio placed; a second that was placed an hour ago may lie some milliseconds beside it.
 //!
 //! Why this keeps the promise "first audible at most the delay after it could first be fetched": a segment of length d
 //! was listed at some unknown moment up to d before the first look. Its end airs `delay` after the look, so its start
 //! airs `delay - d` after the look, which is at most `delay` after the listing.
 
+use super::follower::Follower;
+use super::line::seconds;
 use crate::media::SAMPLE_RATE;
 
 /// What a source must still have to fetch and decode a piece when its edge is seen, before the piece is due: 0.7 s.
@@ -48,17 +53,13 @@ pub enum Move {
 pub struct Placement {
     delay: i64,
     anchor: Option<i64>,
+    follower: Follower,
 }
 
 impl Placement {
     /// A placement with `delay` samples between "could be had" and "on the air".
     pub fn new(delay: u64) -> Self {
-        Self { delay: delay as i64, anchor: None }
-    }
-
-    /// Takes up the anchor of an earlier process.
-    pub fn resume(delay: u64, anchor: i64) -> Self {
-        Self { delay: delay as i64, anchor: Some(anchor) }
+        Self { delay: delay as i64, anchor: None, follower: Follower::default() }
     }
 
     /// Program sample of media time zero, once anchored. Negative when the session began before the program.
@@ -71,27 +72,59 @@ impl Placement {
         self.anchor.map(|anchor| anchor + media_time)
     }
 
+    /// How much longer (or shorter, if negative) the audio is to be made now, as a share of its length; zero while there
+    /// is nothing to correct.
+    pub fn correction(&mut self, now: u64) -> f64 {
+        self.anchor.map_or(0.0, |anchor| self.follower.correction(seconds(now as i64), seconds(anchor)))
+    }
+
+    /// Audio was placed and came out this many samples longer (or shorter, if negative) than it went in.
+    pub fn stretched(&mut self, by: i64) {
+        self.anchor = self.anchor.map(|anchor| anchor + by);
+    }
+
     /// Takes notice of an edge that was seen when the program stood at `now`.
     pub fn on_edge(&mut self, edge: Edge, now: u64) -> Move {
-        let now = now as i64;
+        let needed = edge.piece as i64 + if edge.in_hand { IN_HAND_MARGIN } else { FETCH_MARGIN };
+        let moved = self.place(edge, now as i64, needed);
+        let wanted = now as i64 + self.delay - edge.end;
+        self.follower.arrive(now, wanted, seconds(now as i64 + needed - edge.end));
+        moved
+    }
+
+    fn place(&mut self, edge: Edge, now: i64, needed: i64) -> Move {
         let wanted = now + self.delay - edge.end;
         let Some(anchor) = self.anchor else {
-            self.anchor = Some(wanted);
+            self.jump(wanted, now);
             return Move::Anchored;
         };
         let lead = anchor + edge.end - now;
-        let piece = edge.piece as i64;
-        if lead > self.delay + piece + DEPTH_TOLERANCE {
-            self.anchor = Some(wanted);
-            return Move::Earlier((anchor - wanted) as u64);
+        let deepest = self.delay + edge.piece as i64 + DEPTH_TOLERANCE;
+        if lead > deepest {
+            // Back to where it was before it had to wait, if that can be kept; else to where this edge asks for.
+            let before = self.follower.take_parked(seconds(now)).map(|place| (place * f64::from(SAMPLE_RATE)) as i64);
+            let can_be_kept = |place: &i64| (needed..=deepest).contains(&(place + edge.end - now)) && *place < anchor;
+            let place = before.filter(can_be_kept).unwrap_or(wanted);
+            self.jump(place, now);
+            return Move::Earlier((anchor - place) as u64);
         }
-        let needed = piece + if edge.in_hand { IN_HAND_MARGIN } else { FETCH_MARGIN };
-        let target = if lead < 0 { self.delay } else { needed.min(self.delay + piece) };
-        if lead < target && (lead < 0 || lead < needed) {
-            self.anchor = Some(anchor + target - lead);
-            return Move::Later((target - lead) as u64);
+        if lead < 0 {
+            self.follower.park(seconds(now));
+            self.jump(wanted, now);
+            return Move::Later((wanted - anchor) as u64);
+        }
+        let least = needed.min(self.delay + edge.piece as i64);
+        if lead < least {
+            self.anchor = Some(anchor + least - lead);
+            self.follower.put_off(seconds(least - lead));
+            return Move::Later((least - lead) as u64);
         }
         Move::None
+    }
+
+    fn jump(&mut self, anchor: i64, now: i64) {
+        self.anchor = Some(anchor);
+        self.follower.begin(seconds(anchor), seconds(now));
     }
 }
 
@@ -145,6 +178,42 @@ mod tests {
         placement.on_edge(edge(12.0, 3.0), 0);
         assert!(matches!(placement.on_edge(edge(40.0, 3.0), 10 * 48_000), Move::Earlier(_)));
         assert_eq!(placement.program_sample(40 * S), Some(16 * S));
+    }
+
+    #[test]
+    fn after_an_outage_the_program_is_back_at_the_delay_it_had() {
+        // The first edge was seen 1 s late: the program's own delay is 7 s, and 6 s after a jump to any other edge.
+        let mut placement = Placement::new(6 * 48_000);
+        placement.on_edge(edge(12.0, 3.0), 13 * 48_000);
+        assert_eq!(placement.program_sample(12 * S), Some(19 * S));
+        // Nothing for 20 s, then one old piece after the other: the program waits for them.
+        assert!(matches!(placement.on_edge(edge(15.0, 3.0), 36 * 48_000), Move::Later(_)));
+        assert_eq!(placement.program_sample(15 * S), Some(42 * S));
+        // The backlog comes: live again, where it was, and what lies between is told.
+        assert_eq!(placement.on_edge(edge(36.0, 3.0), 36 * 48_000 + 24_000), Move::Earlier(20 * 48_000));
+        assert_eq!(placement.program_sample(36 * S), Some(43 * S));
+    }
+
+    #[test]
+    fn a_source_that_stood_still_itself_is_not_chased() {
+        let mut placement = Placement::new(6 * 48_000);
+        placement.on_edge(edge(12.0, 3.0), 12 * 48_000);
+        // The host was away for 30 s and its media time did not go on: the new place is kept.
+        assert!(matches!(placement.on_edge(edge(15.0, 3.0), 45 * 48_000), Move::Later(_)));
+        for n in 1..100 {
+            let at = 15.0 + 3.0 * f64::from(n);
+            assert_eq!(placement.on_edge(edge(at, 3.0), ((at + 30.0) * S as f64) as u64), Move::None);
+        }
+        assert_eq!(placement.program_sample(15 * S), Some(51 * S));
+    }
+
+    #[test]
+    fn a_machine_that_was_suspended_jumps_back_to_its_delay() {
+        let mut placement = Placement::new(72_000);
+        let edge = |at: f64| Edge { in_hand: true, ..edge(at, 0.1) };
+        placement.on_edge(edge(10.0), 10 * 48_000);
+        // Program time stood still for 30 s, the source did not.
+        assert_eq!(placement.on_edge(edge(40.1), (10.1 * S as f64) as u64), Move::Earlier(30 * 48_000));
     }
 
     #[test]

@@ -31,6 +31,9 @@ const SEGMENT_TIME: Duration = Duration::from_secs(4);
 /// Time for a playlist.
 const PLAYLIST_TIME: Duration = Duration::from_secs(5);
 
+/// Looks are apart by half a target duration and up to this share more.
+const LOOK_SPREAD: f64 = 0.1;
+
 /// A playlist that lists nothing new for this many target durations has stalled.
 const STALL_TARGETS: u32 = 3;
 
@@ -226,7 +229,9 @@ impl HlsReader {
             Done::Playlist(result) => {
                 let trouble = self.on_look(result, now);
                 // RFC 8216, 6.3.4: no sooner than half a target duration after the last look.
-                self.next_look.get_or_insert(now.max(self.last_look + self.interval));
+                // A little later each time by chance: looks in step with the listings would hide the source's clock.
+                let pause = self.interval.mul_f64(1.0 + LOOK_SPREAD * fastrand::f64());
+                self.next_look.get_or_insert(now.max(self.last_look + pause));
                 self.told.extend(trouble.map(HlsEvent::Trouble));
             }
             Done::Segment { sequence, result } => match result {

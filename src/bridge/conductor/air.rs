@@ -1,0 +1,103 @@
+//! Where the session's audio lies on the program: the conductor's hand on the timeline.
+//!
+//! It owns the placement of media time and what follows from it: what is placed, what came too late, what is skipped.
+//! It decides nothing about sources and sessions.
+
+use std::time::Instant;
+
+use super::Conductor;
+use crate::media::{PcmBlock, ProgramTime, SAMPLE_RATE};
+use crate::program::{Edge, Move, Placement};
+
+/// What is known of the running session's place on the air.
+#[derive(Debug, Default)]
+pub(super) struct Air {
+    placement: Option<Placement>,
+    /// Media time below which nothing was to be heard when the session was anchored.
+    audible_from: i64,
+    /// Whether the running source tells its edge itself.
+    tells_edge: bool,
+    /// Media time of the end of the newest audio of a continuous source, and when it came.
+    newest: Option<(i64, Instant)>,
+}
+
+impl Air {
+    /// An attempt begins.
+    pub(super) fn begin(&mut self) {
+        self.tells_edge = false;
+    }
+
+    /// The running source tells its edge itself.
+    pub(super) fn tells_edge(&mut self) {
+        self.tells_edge = true;
+    }
+
+    /// Another session begins: its media time lies elsewhere.
+    pub(super) fn forget(&mut self) {
+        self.placement = None;
+    }
+}
+
+impl Conductor {
+    /// A stream that broke goes on where it would be now: what was missed is a gap in media time as in real time.
+    pub(super) fn continue_media_time(&mut self) {
+        if let (Some((end, at)), Some(resume)) = (self.air.newest, &mut self.resume) {
+            resume.media_time = end + (at.elapsed().as_secs_f64() * f64::from(SAMPLE_RATE)) as i64;
+            self.air.placement = None;
+            self.handles.archive.gap(end, resume.media_time, "the stream broke");
+        }
+    }
+
+    pub(super) fn on_edge(&mut self, edge: Edge) {
+        let delay = self.sources[self.attempts.index()].delay;
+        let now = self.handles.program.now().samples();
+        let placement = self.air.placement.get_or_insert_with(|| Placement::new(delay));
+        let moved = placement.on_edge(edge, now);
+        self.view.anchor = placement.anchor();
+        let ms = |samples: u64| samples * 1000 / u64::from(SAMPLE_RATE);
+        match moved {
+            Move::None => {}
+            Move::Anchored => self.air.audible_from = now as i64 - self.view.anchor.unwrap_or(0),
+            Move::Later(samples) => self.handles.events.warning(
+                "program.later",
+                "program",
+                format!("The space's audio came late; it is now heard {} ms later than before", ms(samples)),
+                None,
+            ),
+            Move::Earlier(samples) => {
+                self.handles.program.cut();
+                self.view.skipped += samples;
+                self.air.audible_from = now as i64 - self.view.anchor.unwrap_or(0);
+                self.handles.events.warning(
+                    "program.skipped",
+                    "program",
+                    format!("Skipped {} ms on the air to return to the intended delay", ms(samples)),
+                    None,
+                );
+            }
+        }
+    }
+
+    pub(super) fn on_audio(&mut self, block: &PcmBlock) {
+        let length = block.samples.len() as i64;
+        let end = block.media_time + length;
+        if !self.air.tells_edge {
+            self.on_edge(Edge { end, piece: block.samples.len() as u64, in_hand: true });
+            self.air.newest = Some((end, Instant::now()));
+            self.remember(0, end, None);
+        }
+        let placed = self.air.placement.as_ref().and_then(|placement| placement.program_sample(block.media_time));
+        let Some(at) = placed else { return };
+        let written = self.handles.program.write(at, &block.samples);
+        let wanted = (end - self.air.audible_from).clamp(0, length) as u64;
+        self.view.late += written.late.min(wanted);
+        if written.placed == 0 {
+            return;
+        }
+        let start = ProgramTime::from_samples(at.max(0) as u64 + written.late);
+        let end = ProgramTime::from_samples((at + length).max(0) as u64);
+        if let Some(transition) = self.session.on_audio(start, end, self.now()) {
+            self.enter(transition);
+        }
+    }
+}
