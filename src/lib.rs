@@ -11,6 +11,7 @@
 //! [`output`], [`recording`]) never import each other; [`bridge`] joins them. Only [`gst`] names GStreamer.
 
 pub mod encode;
+pub mod incident;
 pub mod output;
 pub mod picture;
 pub mod program;

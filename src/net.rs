@@ -57,8 +57,10 @@ pub struct HttpClient {
 pub struct Request {
     /// Where.
     pub url: Url,
-    /// POST with an empty body instead of GET.
+    /// POST instead of GET, with an empty body where there is no `json`.
     pub post: bool,
+    /// JSON to post. A request that carries some is not sent on: a redirect is its answer.
+    pub json: Option<Bytes>,
     /// Plain headers.
     pub headers: Vec<(&'static str, String)>,
     /// Headers with secrets, such as cookies. A request that has some follows no redirect.
@@ -141,7 +143,14 @@ impl NetError {
 impl Request {
     /// A GET of `url` with limits.
     pub fn get(url: Url, max_bytes: usize, time_limit: Duration) -> Self {
-        Self { url, post: false, headers: Vec::new(), secrets: Vec::new(), max_bytes, time_limit }
+        Self { url, post: false, json: None, headers: Vec::new(), secrets: Vec::new(), max_bytes, time_limit }
+    }
+
+    /// A POST of JSON to `url` with limits; it follows no redirect.
+    pub fn post_json(url: Url, json: Bytes, max_bytes: usize, time_limit: Duration) -> Self {
+        let (get, headers) =
+            (Self::get(url, max_bytes, time_limit), vec![("content-type", "application/json".to_owned())]);
+        Self { post: true, json: Some(json), headers, ..get }
     }
 
     /// With a plain header.
@@ -191,7 +200,8 @@ impl HttpClient {
     async fn head(&self, mut request: Request) -> Result<(reqwest::Response, Url), NetError> {
         for _ in 0..=MAX_REDIRECTS {
             let response = self.send_once(&request).await?;
-            let Some(target) = redirect_target(&request.url, &response)? else {
+            let target = if request.json.is_some() { None } else { redirect_target(&request.url, &response)? };
+            let Some(target) = target else {
                 return Ok((response, request.url));
             };
             if !request.secrets.is_empty() {
@@ -212,9 +222,11 @@ impl HttpClient {
         }
         let method = if request.post { reqwest::Method::POST } else { reqwest::Method::GET };
         let mut builder = client.request(method, request.url.clone()).headers(headers_of(request)?);
-        if request.post {
-            builder = builder.header("content-length", "0");
-        }
+        builder = match &request.json {
+            Some(json) => builder.body(json.clone()),
+            None if request.post => builder.header("content-length", "0"),
+            None => builder,
+        };
         builder.send().await.map_err(|error| connection_error(error, &request.url))
     }
 

@@ -15,6 +15,7 @@ mod sources;
 mod speakers;
 mod sse;
 pub mod state_folder;
+mod telling;
 mod words;
 
 pub use show::{ShowEnd, carry};

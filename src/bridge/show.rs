@@ -15,6 +15,7 @@ use super::desk::SlateDesk;
 use super::outputs::Outputs;
 use super::protocol::{BridgeCommand, BridgeService, SHOW_FAILED};
 use super::state_folder::{ShowLock, ShowRecord, StateError, StateFolder, fingerprint};
+use super::telling::Telling;
 use super::{BridgeError, socket, sources};
 use crate::alert::Events;
 use crate::clock::Clock;
@@ -83,6 +84,7 @@ struct Show {
     socket_token: CancellationToken,
     socket: JoinHandle<()>,
     desk: SlateDesk,
+    telling: Telling,
     _lock: ShowLock,
 }
 
@@ -115,6 +117,8 @@ impl Show {
         let board = Board::new(&config, &clock, &record, program.clone(), &outputs, &archive, view);
         let (status_sender, status) = watch::channel(Arc::new(board.status(&events)));
         let (command_sender, commands) = mpsc::channel(16);
+        let told_of = (&folder, &record, archive.folder());
+        let telling = Telling::start((&config, secrets), told_of, (&events, &clock), status.clone());
         let service = BridgeService { status, events: events.clone(), commands: command_sender };
         let (socket, socket_token) = start_socket(&folder, service);
         let board = board.publish_to(status_sender);
@@ -147,6 +151,7 @@ impl Show {
             socket_token,
             socket,
             desk,
+            telling,
             _lock: lock,
         };
         show.save_record();
@@ -283,6 +288,8 @@ impl Show {
         self.board.set_state(state);
         self.board.update(&self.events);
         self.save_record();
+        self.telling.finish().await;
+        self.board.update(&self.events);
         self.socket_token.cancel();
         if (&mut self.socket).await.is_err() {
             tracing::warn!("The show's socket broke.");

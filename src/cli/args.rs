@@ -52,6 +52,9 @@ pub enum Command {
     /// List, start, stop or restart outputs of a show
     #[command(subcommand)]
     Output(OutputCommand),
+    /// What happened in a show, for the morning after
+    #[command(subcommand)]
+    Show(ShowCommand),
     /// Find every error in a configuration file, and the upload it needs
     Check(CheckArgs),
     /// Examine this machine and, with a link, the whole way to the space
@@ -220,6 +223,27 @@ impl OutputCommand {
             Self::Restart(one) => Some((one, OutputAction::Restart)),
         }
     }
+}
+
+/// The verbs of `show`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ShowCommand {
+    /// Draw the timeline of a show: states, faults, what was done about them, figures
+    Report(ReportArgs),
+}
+
+/// Arguments of `show report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Name of a show, the folder of its recording, or an incident file; the newest show where none is given
+    #[arg(value_name = "NAME|FOLDER|FILE")]
+    pub show: Option<String>,
+    /// Write a page for a browser
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Everything as one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `check`.

@@ -120,6 +120,11 @@ fn secret_files(config: &ShowConfig) -> Vec<(String, PathBuf)> {
             files.push((format!("key_file of the output {}", output.name), path.clone()));
         }
     }
+    for (index, alert) in config.alerts.iter().enumerate() {
+        if let Some(SecretRef::File(path)) = alert.action.secret() {
+            files.push((format!("alert[{}].webhook_file", index + 1), path.clone()));
+        }
+    }
     files
 }
 

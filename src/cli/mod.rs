@@ -13,6 +13,7 @@ mod plain;
 mod prepare;
 mod rehearse;
 mod run;
+mod show;
 mod status;
 mod tally;
 mod ui;
@@ -71,6 +72,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(&args),
         Command::End(args) => end::run(&args),
         Command::Output(args) => output::run(&args),
+        Command::Show(command) => show::run(&command),
         Command::Check(args) => wiring::check(&args),
         Command::Doctor(args) => wiring::doctor(&args),
         Command::Rehearse(args) => wiring::rehearse(&args, &global),

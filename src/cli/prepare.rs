@@ -148,10 +148,9 @@ pub(super) fn secret_variables(config: &ShowConfig) -> Vec<String> {
         _ => Vec::new(),
     });
     let keys = config.outputs.iter().map(|output| &output.key);
-    cookies
-        .chain(keys)
-        .filter_map(|secret| if let Some(SecretRef::Env(name)) = secret { Some(name.clone()) } else { None })
-        .collect()
+    let webhooks = config.alerts.iter().filter_map(|alert| alert.action.secret());
+    let named = cookies.chain(keys).filter_map(Option::as_ref).chain(webhooks);
+    named.filter_map(|secret| if let SecretRef::Env(name) = secret { Some(name.clone()) } else { None }).collect()
 }
 
 /// The configuration in `file`, for verbs that only look.

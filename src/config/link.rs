@@ -85,6 +85,7 @@ pub fn from_link(options: &RunOptions, base_dir: &Path, known: Known<'_>) -> Res
             outputs,
             recording,
             x: XApiConfig::default(),
+            alerts: Vec::new(),
             pace: None,
         }),
         _ => Err(report.into_problems()),

@@ -13,6 +13,7 @@ use crate::clock::Pace;
 use crate::media::VideoFormat;
 
 mod address;
+mod alert;
 mod check;
 mod defaults;
 mod file;
@@ -30,6 +31,7 @@ pub mod units;
 mod tests;
 
 pub use address::looks_like_key;
+pub use alert::{AlertAction, AlertConfig, WrittenUrl};
 pub use defaults::CLOSING;
 pub use file::load;
 pub use known::{CUSTOM, Known, PresetDefaults, SpaceLinkReader};
@@ -55,6 +57,9 @@ pub struct ShowConfig {
     pub recording: RecordingConfig,
     /// How to reach the platform's API.
     pub x: XApiConfig,
+    /// Who is told of what happens, any number.
+    #[serde(default)]
+    pub alerts: Vec<AlertConfig>,
     /// The schedule of a rehearsal; no file can set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace: Option<Pace>,

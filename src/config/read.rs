@@ -11,6 +11,7 @@ use super::section::Section;
 use super::units::parse_size;
 use super::{RecordingConfig, ShowConfig, ShowSettings};
 
+mod alert;
 mod media;
 mod output;
 mod source;
@@ -58,8 +59,9 @@ fn read_into(text: &str, base: &Path, known: Known<'_>, report: &Report) -> Opti
     let outputs = output::outputs(&mut root, base, known);
     let recording = recording(root.section("recording"), base);
     let x = x_api::x_api(root.section("x"));
+    let alerts = alert::alerts(&mut root, base);
     root.finish();
-    Some(ShowConfig { show: show?, sources, program, slate, outputs, recording, x, pace: None })
+    Some(ShowConfig { show: show?, sources, program, slate, outputs, recording, x, alerts, pace: None })
 }
 
 fn show(mut section: Section<'_>) -> Option<ShowSettings> {

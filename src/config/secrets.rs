@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::key_store::{KeyStore, SavedKey};
-use super::{OutputConfig, SecretRef, ShowConfig, SourceKind};
+use super::{AlertAction, OutputConfig, SecretRef, ShowConfig, SourceKind};
 use crate::secret::Secret;
 
 /// Longest secret that is read, in bytes: X's longest cookie has 160.
@@ -20,7 +20,8 @@ const MAX_SECRET: usize = 4096;
 /// Largest handover that is read, in bytes.
 const MAX_HANDOVER: usize = 4 << 20;
 
-/// The secrets of one show by purpose: `output.NAME.key`, `source.INDEX.auth_token`, `source.INDEX.ct0`.
+/// The secrets of one show by purpose: `output.NAME.key`, `source.INDEX.auth_token`, `source.INDEX.ct0`,
+/// `alert.INDEX.webhook`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Secrets(BTreeMap<String, Secret>);
 
@@ -94,6 +95,11 @@ impl Secrets {
         self.get(&format!("source.{index}.{cookie}"))
     }
 
+    /// The webhook's address of an alert at `index`, counted from 0.
+    pub fn alert_webhook(&self, index: usize) -> Option<&Secret> {
+        self.get(&format!("alert.{index}.webhook"))
+    }
+
     /// `text` with every secret replaced.
     pub fn redact(&self, text: &str) -> String {
         self.0.values().fold(text.to_owned(), |text, secret| secret.redact(&text))
@@ -154,6 +160,9 @@ pub fn resolve(config: &ShowConfig, places: &mut Places<'_>) -> Result<Resolved,
             resolver.add(format!("output.{}.key", output.name), reference, Some(output));
         }
     }
+    for (index, alert) in config.alerts.iter().enumerate() {
+        resolver.add_webhook(format!("alert.{index}.webhook"), &alert.action);
+    }
     let Resolver { found, errors, .. } = resolver;
     if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
@@ -184,6 +193,22 @@ impl Resolver<'_, '_> {
                     self.found.notes.push(error.to_string());
                 } else {
                     self.errors.push(error);
+                }
+            }
+        }
+    }
+
+    /// A webhook's address is a secret as a whole: many platforms put the right to use it into its path.
+    fn add_webhook(&mut self, purpose: String, action: &AlertAction) {
+        match action {
+            AlertAction::Command(_) => {}
+            AlertAction::Webhook(url) => self.found.secrets.insert(purpose, Secret::new(url.expose())),
+            AlertAction::WebhookAt(reference) => {
+                self.add(purpose.clone(), reference, None);
+                let Some(url) = self.found.secrets.get(&purpose) else { return };
+                if let Err((message, remedy)) = super::alert::webhook_url(url.expose()) {
+                    let message = format!("the address {message} ({})", reference.describe());
+                    self.errors.push(SecretError { purpose, message, remedy });
                 }
             }
         }

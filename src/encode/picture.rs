@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::alert::Events;
+use crate::alert::{Events, Report};
 use crate::clock::Clock;
 use crate::gst::{GstError, picture_encode};
 use crate::media::{EncodedLoop, GRID_SAMPLES, PictureTimeline, ProgramTime, SAMPLE_RATE, VideoFormat};
@@ -193,7 +193,8 @@ impl<S: FrameSource> Desk<S> {
             Err(error) => {
                 self.plan.failed();
                 let message = format!("The slate could not be changed, the old one stays: {error}");
-                self.services.events.warning("slate.failed", "slate", message, None);
+                let report = Report::warning("slate.failed", "slate", message);
+                self.services.events.tell(report.doing("Keeps the old slate on the air and tries the next one."));
             }
         }
     }

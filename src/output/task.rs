@@ -12,7 +12,7 @@ use super::group::Member;
 use super::rate::Rate;
 use super::state::{Action, Event, Machine};
 use super::{OutputCommand, OutputInputs, OutputSettings};
-use crate::alert::Events;
+use crate::alert::{Events, Report};
 use crate::gst::rtmp::{AddressError, RtmpFault, RtmpTarget};
 use crate::gst::{BusEvent, Fault};
 use crate::status::{OutputState, OutputStatus};
@@ -124,7 +124,8 @@ impl Task {
             if slow && !self.slow {
                 let message = format!("{} takes the stream too slowly: parts of it are left out.", self.server);
                 let remedy = "Check the upload of this machine: it may be too slow for all outputs.";
-                self.events.warning("output.slow", &self.subject, message, Some(remedy));
+                let report = Report::warning("output.slow", &self.subject, message).remedy(remedy);
+                self.events.tell(report.doing("Leaves frames out rather than fall behind."));
             }
             self.slow = slow;
             self.on(Event::Progress { bytes, offered }).await;

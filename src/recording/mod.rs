@@ -36,7 +36,7 @@ pub use line::{Entry, FORMAT_VERSION, LineError, decode};
 pub use reader::{Archive, CaptureArchive, Damage, ResumeState, Scan, SessionArchive, scan};
 pub use writer::Limits;
 
-use crate::alert::Events;
+use crate::alert::{Events, Report};
 use crate::clock::Clock;
 use crate::config::RecordingConfig;
 use crate::status::RecordingStatus;
@@ -256,7 +256,8 @@ impl Recording {
         }
         if !self.queue.losing.swap(true, Ordering::Relaxed) {
             let message = "The recording loses what arrives now: too much waits to be written.";
-            self.surroundings.events.error("recording.losing", "recording", message, Some("free some space at once"));
+            let report = Report::error("recording.losing", "recording", message).remedy("free some space at once");
+            self.surroundings.events.tell(report.doing("Lists what is lost as a gap, and goes on when there is room."));
         }
         false
     }

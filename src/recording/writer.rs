@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::error::Trouble;
 use super::facts::{Fact, NewSegment, SessionFact};
 use super::store::{Store, lock};
-use crate::alert::Events;
+use crate::alert::{Events, Report};
 use crate::clock::Clock;
 use crate::media::SAMPLE_RATE;
 use crate::status::RecordingStatus;
@@ -211,7 +211,10 @@ impl Writer {
         let shown = format!("{message} It keeps trying: {}.", trouble.remedy());
         self.status.send_modify(|status| status.error = Some(shown));
         if first {
-            self.events.error("recording.stopped", "recording", message, Some(trouble.remedy()));
+            let report = Report::error("recording.stopped", "recording", message).remedy(trouble.remedy());
+            self.events.tell(
+                report.doing("The mirrors go on; what arrives is held in memory, and written when the disk takes it."),
+            );
         }
     }
 

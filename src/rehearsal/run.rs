@@ -169,6 +169,7 @@ impl Stage {
         };
         let look = self.look.as_ref();
         let slate = look.map_or_else(SlateConfig::default, |config| config.slate.clone());
+        let folder = options.folder.join("recordings");
         let config = ShowConfig {
             show: ShowSettings {
                 name: show_name(options.clock.wall()),
@@ -182,12 +183,9 @@ impl Stage {
             program: look.map_or_else(ProgramConfig::default, |config| config.program.clone()),
             slate: SlateConfig { flash: look.is_none(), ..slate },
             outputs: self.outputs.clone(),
-            recording: RecordingConfig {
-                enabled: true,
-                folder: options.folder.join("recordings"),
-                ..RecordingConfig::default()
-            },
+            recording: RecordingConfig { enabled: true, folder, ..RecordingConfig::default() },
             x: simulated_api(space),
+            alerts: Vec::new(),
             pace: None,
         };
         (config, secrets)

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::support::nginx::Nginx;
 use crate::support::show::{PROGRAM, SHOW, Space, Stage, send};
-use crate::support::{eventually, turn};
+use crate::support::{eventually, free_port, turn};
 
 /// A variable whose beginning a bridge gets: it must not get this one.
 const KEY_VARIABLE: &str = "SPACEBRIDGE_TEST_KEY";
@@ -86,14 +86,23 @@ async fn secrets_never_leave() {
     let (url, refuses) = refusing().await;
     let (good, bad) = (Nginx::start("live").await, Nginx::start_asking("live", &url).await);
     let space = Space::running_for(30).await;
-    let secrets = [("good key", 24), ("bad key", 24), ("auth_token", 40), ("ct0", 160)];
+    let secrets =
+        [("good key", 24), ("bad key", 24), ("auth_token", 40), ("ct0", 160), ("webhook", 40), ("written", 40)];
     let canaries = Canaries(secrets.into_iter().map(|(name, length)| (name, canary(length))).collect());
     let outputs = format!(
         "[[output]]\nname = \"good\"\nurl = \"rtmp://127.0.0.1:{}/live\"\nkey_env = \"{KEY_VARIABLE}\"\n\n\
          [[output]]\nname = \"bad\"\nurl = \"rtmp://127.0.0.1:{}/live\"\nkey_file = \"bad.key\"\n\n",
         good.port, bad.port
     );
-    let stage = Stage::new(&format!("{}{outputs}", space.config()));
+    // One webhook that answers 403, one where nobody listens; the second is in the operator's own file.
+    let alerts = format!(
+        "[[alert]]\nlevel = \"info\"\nwebhook_file = \"hook.url\"\n\n[[alert]]\nlevel = \"info\"\nwebhook = \
+         \"http://127.0.0.1:{}/{}\"\n\n",
+        free_port(),
+        canaries.get("written")
+    );
+    let stage = Stage::new(&format!("{}{outputs}{alerts}", space.config()));
+    stage.secret("hook.url", &format!("{url}hook/{0}?token={0}", canaries.get("webhook")));
     for (file, secret) in [("bad.key", "bad key"), ("auth_token", "auth_token"), ("ct0", "ct0")] {
         stage.secret(file, canaries.get(secret));
     }
@@ -121,9 +130,17 @@ async fn secrets_never_leave() {
     assert_eq!(said.code, Some(1), "{}", said.all());
     let log = fs::read_to_string(stage.path("state/shows/night/bridge.log")).expect("a log");
     assert!(log.contains("X answered."), "the log is not as loud as it can be: {log}");
-    let files = canaries.assert_absent_below(&stage.path(""), &["bad.key", "auth_token", "ct0"]);
+    let failed = said_of_alerts(&log);
+    assert!(failed >= 2, "both webhooks were called, and failed: {failed}");
+    let own = ["bad.key", "auth_token", "ct0", "hook.url", "show.toml"];
+    let files = canaries.assert_absent_below(&stage.path(""), &own);
     assert!(files >= 12, "only {files} files were looked at");
     refuses.abort();
+}
+
+/// How often a log tells of an alert that failed.
+fn said_of_alerts(log: &str) -> usize {
+    log.lines().filter(|line| line.contains("Event.") && line.contains("alert.failed")).count()
 }
 
 /// Processes, protocol, verbs and the bundle of a show that is on the air.
@@ -138,6 +155,8 @@ async fn look_at_the_running_show(stage: &Stage, parent: u32, bridge: u32, canar
         &["status", "--json"],
         &["output", "list", "--json"],
         &["check", config],
+        &["show", "report"],
+        &["show", "report", "--json"],
         &["doctor", "--config", config, "--save", save],
     ] {
         let output = stage.verb(verb).await;

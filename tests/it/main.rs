@@ -1,5 +1,6 @@
 //! Tests with real parts: servers, sockets, files. One binary, so that media tests can take turns.
 
+mod alerts;
 mod canary;
 mod config;
 mod continuous;

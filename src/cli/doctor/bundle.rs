@@ -71,6 +71,8 @@ fn described(config: &ShowConfig) -> Value {
         .collect();
     let mut value = serde_json::to_value(config).unwrap_or_default();
     value["x"] = json!({ "changed": changed });
+    // A webhook's address can be a secret as a whole.
+    value["alerts"] = json!(config.alerts.iter().map(|alert| alert.action.describe()).collect::<Vec<_>>());
     value
 }
 

@@ -21,6 +21,9 @@ pub(in crate::cli) fn an_event() -> Event {
         subject: "output rumble".into(),
         message: "The server refused the stream.".into(),
         remedy: Some("Check the stream key.".into()),
+        doing: None,
+        since: None,
+        count: 1,
     }
 }
 
