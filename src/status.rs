@@ -87,7 +87,8 @@ pub struct SessionStatus {
     pub started_at: Option<Timestamp>,
     /// Who is on stage, and how loud: 0 is silent.
     pub speakers: Vec<SpeakerStatus>,
-    /// Program sample at which the session's media time zero is on the air; none before the first audio.
+    /// Program sample at which the session's media time zero would be on the air, as the newest audio is placed; none
+    /// before the first audio. It moves by single samples as the source's clock is followed, and jumps with the program.
     pub anchor_samples: Option<i64>,
     /// Segments received.
     pub segments: u64,

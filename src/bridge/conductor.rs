@@ -228,6 +228,7 @@ impl Conductor {
     }
 
     fn on_tick(&mut self) {
+        self.tell_standstill();
         if let Some(transition) = self.session.on_tick(self.now()) {
             self.enter(transition);
         }

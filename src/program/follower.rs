@@ -14,8 +14,8 @@ use super::stretch::MAX_CORRECTION;
 const BEGIN: f64 = 0.020;
 const DONE: f64 = 0.002;
 
-/// An error is gone by a factor of e in 5 min: 100 ms ask for 333 ppm.
-const TIME: f64 = 300.0;
+/// An error is gone by a factor of e in 10 min: 100 ms ask for 167 ppm.
+const TIME: f64 = 600.0;
 
 /// Half an hour of arrivals tells what the program can do with, and this much is left to spare.
 const PATIENCE: usize = 30;
@@ -114,7 +114,8 @@ impl Follower {
     /// The source, or the way to it, is `by` seconds later from `from` on: the program goes with it.
     fn step(&mut self, from: f64, by: f64) {
         let moved = self.target + self.line.slope() * (from - self.since) + by;
-        self.target = self.margin.take().and_then(|margin| self.line.place(from).map(|at| at - margin)).unwrap_or(moved);
+        self.target =
+            self.margin.take().and_then(|margin| self.line.place(from).map(|at| at - margin)).unwrap_or(moved);
         self.since = from;
         self.moved = true;
     }

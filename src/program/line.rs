@@ -17,15 +17,15 @@ const BUCKET: f64 = 60.0;
 const FEWEST: usize = 4;
 const MOST: usize = 4_096;
 
-/// What is remembered: 4 h. Long enough for 1 ppm through the jitter of a listing, short enough to follow a crystal
+/// What is remembered: 6 h. Long enough for 1 ppm through the jitter of a listing, short enough to follow a crystal
 /// that warms up.
-pub(super) const WINDOW: f64 = 4.0 * 3_600.0;
+pub(super) const WINDOW: f64 = 6.0 * 3_600.0;
 
 /// How far sound cards and encoders are off before anything is known: 100 ppm (one standard deviation).
 const PRIOR: f64 = 100e-6;
 
 /// A slope counts when it is this many standard deviations from none, and stays until it is less than [`DOUBTED`].
-const BELIEVED: f64 = 3.5;
+const BELIEVED: f64 = 4.0;
 const DOUBTED: f64 = 2.0;
 
 /// A minute that lies this many deviations off the line does not belong to it; so many in a row begin a new stretch.

@@ -7,12 +7,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::media::{ProgramTime, SAMPLE_RATE, StereoSample};
 
 mod follower;
+pub mod layer;
 pub mod level;
 pub mod limiter;
 mod line;
@@ -21,10 +23,12 @@ pub mod placement;
 pub mod ring;
 pub mod stretch;
 
+pub use layer::Layer;
 pub use level::Level;
 pub use pacer::PacerError;
 pub use placement::{Edge, Move, Placement};
 pub use ring::Written;
+pub use stretch::Stretcher;
 
 /// What the program is made with.
 #[derive(Debug, Clone)]
@@ -50,6 +54,7 @@ struct Shared {
     position: AtomicU64,
     stop: AtomicBool,
     holding: AtomicBool,
+    stood_still_ms: AtomicU64,
 }
 
 /// A running program. Dropping it ends the pacing thread.
@@ -73,6 +78,7 @@ impl Program {
             position: AtomicU64::new(first.samples()),
             stop: AtomicBool::new(false),
             holding: AtomicBool::new(true),
+            stood_still_ms: AtomicU64::new(0),
         });
         let (level_sender, level) = watch::channel(Level::default());
         let (failed_sender, failed) = watch::channel(None);
@@ -94,6 +100,16 @@ impl Program {
     /// Forgets what sources wrote from now on, but for the next 50 ms, so that other samples can go there.
     pub fn cut(&self) {
         self.ring(|ring| ring.truncate(ring.position() + u64::from(SAMPLE_RATE) / 20));
+    }
+
+    /// Leaves the next `count` samples of sources out, at the quietest place of the next 2 s; returns the joint.
+    pub fn skip(&self, count: u64) -> ProgramTime {
+        ProgramTime::from_samples(self.ring(|ring| ring.skip(count)))
+    }
+
+    /// For how long in all the program stood still, because the machine did.
+    pub fn stood_still(&self) -> Duration {
+        Duration::from_millis(self.shared.stood_still_ms.load(Ordering::Relaxed))
     }
 
     /// Samples of sources that lie ahead of the air.
@@ -136,7 +152,6 @@ impl Drop for Program {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
 
     use super::*;
 

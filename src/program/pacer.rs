@@ -16,13 +16,51 @@ use crate::media::{AAC_FRAME_SAMPLES, SAMPLE_RATE, StereoSample};
 const BLOCK: usize = 8 * AAC_FRAME_SAMPLES as usize;
 
 /// When the thread is this late (the machine slept, or was starved), it does not catch up: outputs would get a burst
-/// that platforms call faster than real time. Program time then simply stood still.
+/// that platforms call faster than real time, and that no output's queue holds. Program time then simply stood still:
+/// what the outputs get goes on without a step. 2 s are at most twelve blocks in a row, as much as an output may hold.
 const TOO_LATE: Duration = Duration::from_secs(2);
 
 /// Why the program cannot go on.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the program cannot go on: {0}")]
 pub struct PacerError(String);
+
+/// When which block is due. Pure: time is what passed since the program's start.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Samples handed on.
+    handed_on: u64,
+    /// Time in which the program stood still.
+    lost: Duration,
+}
+
+/// What a wake-up finds before a block is handed on.
+#[derive(Debug, PartialEq, Eq)]
+enum Wake {
+    /// The block is due so much later.
+    Early(Duration),
+    /// It is due.
+    Due,
+    /// It was due so long ago that program time stood still for as long.
+    StoodStill(Duration),
+}
+
+impl Pace {
+    /// Looks at the time before the next block. The caller waits if it is early, and hands the block on.
+    fn on_wake(&mut self, now: Duration) -> Wake {
+        let due = self.lost + Duration::from_nanos(self.handed_on * 1_000_000_000 / u64::from(SAMPLE_RATE));
+        self.handed_on += BLOCK as u64;
+        if now < due {
+            return Wake::Early(due - now);
+        }
+        let late = now - due;
+        if late <= TOO_LATE {
+            return Wake::Due;
+        }
+        self.lost += late;
+        Wake::StoodStill(late)
+    }
+}
 
 /// What the pacing thread owns.
 pub(super) struct Pacer {
@@ -63,26 +101,23 @@ impl Pacer {
         self.read(&mut lead);
         self.limiter.process(&mut lead);
         let mut block = vec![[0.0; 2]; BLOCK];
-        let mut epoch = Instant::now();
-        let mut handed_on = 0_u64;
+        let start = Instant::now();
+        let mut pace = Pace::default();
         while !self.shared.stop.load(Ordering::Relaxed) {
-            let due = epoch + Duration::from_nanos(handed_on * 1_000_000_000 / u64::from(SAMPLE_RATE));
-            let now = Instant::now();
-            if let Some(wait) = due.checked_duration_since(now) {
-                std::thread::sleep(wait);
-            } else if now - due > TOO_LATE {
-                tracing::warn!(
-                    late_ms = (now - due).as_millis() as u64,
-                    "The machine stood still; the program waited."
-                );
-                epoch += now - due;
+            match pace.on_wake(start.elapsed()) {
+                Wake::Early(wait) => std::thread::sleep(wait),
+                Wake::Due => {}
+                Wake::StoodStill(late) => {
+                    let late_ms = late.as_millis() as u64;
+                    self.shared.stood_still_ms.fetch_add(late_ms, Ordering::Relaxed);
+                    tracing::warn!(late_ms, "The machine stood still; the program waited.");
+                }
             }
             if let Err(reason) = self.hand_on(&mut block) {
                 tracing::error!(reason, "The program cannot go on.");
                 self.failed.send_replace(Some(PacerError(reason)));
                 return;
             }
-            handed_on += BLOCK as u64;
         }
     }
 
@@ -108,5 +143,61 @@ impl Pacer {
             None => [0.0; 2],
         };
         self.shared.ring.lock().unwrap_or_else(PoisonError::into_inner).read(block, next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wakes up whenever told, from `start` until early: how many blocks were handed on at once, and for how long the
+    /// program stood still.
+    fn wake(pace: &mut Pace, now: Duration) -> (u32, Duration) {
+        let (mut blocks, mut still) = (0, Duration::ZERO);
+        loop {
+            match pace.on_wake(now) {
+                Wake::Early(_) => return (blocks, still),
+                Wake::Due => {}
+                Wake::StoodStill(late) => still += late,
+            }
+            blocks += 1;
+        }
+    }
+
+    #[test]
+    fn a_late_program_catches_up_a_little_and_skips_what_is_more() {
+        let ms = Duration::from_millis;
+        // Late by, blocks at once at most, stands still for.
+        for (late, most, still) in
+            [(0, 1, 0), (100, 1, 0), (1_000, 6, 0), (1_999, 12, 0), (2_001, 1, 2_001), (30_000, 1, 30_000)]
+        {
+            let mut pace = Pace::default();
+            assert_eq!(wake(&mut pace, ms(0)), (1, ms(0)));
+            let due = Duration::from_nanos(BLOCK as u64 * 2 * 1_000_000_000 / u64::from(SAMPLE_RATE));
+            let (blocks, stood) = wake(&mut pace, due + ms(late));
+            assert!(blocks <= most, "{late} ms late: {blocks} blocks at once");
+            assert_eq!(stood, ms(still), "{late} ms late");
+        }
+    }
+
+    #[test]
+    fn after_a_suspension_the_program_runs_at_its_pace_again() {
+        let mut pace = Pace::default();
+        let (mut now, mut blocks, mut still) = (Duration::ZERO, 0, 0);
+        for step in 0..1_000_u64 {
+            if step == 500 {
+                now += Duration::from_secs(30);
+            }
+            match pace.on_wake(now) {
+                Wake::Early(wait) => now += wait,
+                Wake::Due => {}
+                Wake::StoodStill(_) => still += 1,
+            }
+            blocks += 1;
+        }
+        let program = Duration::from_nanos(blocks * BLOCK as u64 * 1_000_000_000 / u64::from(SAMPLE_RATE));
+        let behind = now - Duration::from_secs(30);
+        assert_eq!(still, 1);
+        assert!(program.abs_diff(behind) < Duration::from_millis(400), "{program:?} in {behind:?}");
     }
 }

@@ -5,6 +5,8 @@
 
 use crate::media::StereoSample;
 
+mod skip;
+
 /// Samples of a fade at a joint: 10 ms, short enough not to be heard as a fade, long enough not to be heard as a click.
 pub const FADE_SAMPLES: u64 = 480;
 

@@ -45,14 +45,7 @@ impl std::fmt::Debug for Stretcher {
 
 impl Default for Stretcher {
     fn default() -> Self {
-        Self {
-            resampler: None,
-            pace: 1.0,
-            held: 0,
-            again: 0,
-            history: vec![[0.0; 2]; HISTORY],
-            out: Vec::new(),
-        }
+        Self { resampler: None, pace: 1.0, held: 0, again: 0, history: vec![[0.0; 2]; HISTORY], out: Vec::new() }
     }
 }
 
@@ -71,12 +64,12 @@ impl Stretcher {
         self.held
     }
 
-    /// Takes the samples that follow and gives those that are ready. `correction` is the wanted change of pace: 1e-4
+    /// Takes the samples that follow, gives those that are ready and how many it holds now. `correction` is the wanted change of pace: 1e-4
     /// makes 10 001 samples of 10 000. It is reached at [`SLEW_PER_SECOND`].
-    pub fn process<'a>(&'a mut self, samples: &'a [StereoSample], correction: f64) -> &'a [StereoSample] {
+    pub fn process<'a>(&'a mut self, samples: &'a [StereoSample], correction: f64) -> (&'a [StereoSample], u64) {
         if self.resampler.is_none() && (correction == 0.0 || !self.engage()) {
             self.remember(samples);
-            return samples;
+            return (samples, 0);
         }
         let wanted = 1.0 + correction.clamp(-MAX_CORRECTION, MAX_CORRECTION);
         self.out.clear();
@@ -88,7 +81,7 @@ impl Stretcher {
         self.remember(samples);
         let again = self.again.min(self.out.len());
         self.again -= again;
-        &self.out[again..]
+        (&self.out[again..], self.held)
     }
 
     fn remember(&mut self, samples: &[StereoSample]) {

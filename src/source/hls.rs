@@ -31,8 +31,10 @@ const SEGMENT_TIME: Duration = Duration::from_secs(4);
 /// Time for a playlist.
 const PLAYLIST_TIME: Duration = Duration::from_secs(5);
 
-/// Looks are apart by half a target duration and up to this share more.
-const LOOK_SPREAD: f64 = 0.1;
+/// Looks are apart by half a target duration and a little more: looks in step with the listings would see each one
+/// equally late for hours and hide how the source's clock runs. Segments of three quarters of the target (a Space's)
+/// are to them as the golden section is, so that the looks fall evenly between the listings: 1.5 / 1.0854 = 1.382.
+const OUT_OF_STEP: f64 = 1.0854;
 
 /// A playlist that lists nothing new for this many target durations has stalled.
 const STALL_TARGETS: u32 = 3;
@@ -229,9 +231,7 @@ impl HlsReader {
             Done::Playlist(result) => {
                 let trouble = self.on_look(result, now);
                 // RFC 8216, 6.3.4: no sooner than half a target duration after the last look.
-                // A little later each time by chance: looks in step with the listings would hide the source's clock.
-                let pause = self.interval.mul_f64(1.0 + LOOK_SPREAD * fastrand::f64());
-                self.next_look.get_or_insert(now.max(self.last_look + pause));
+                self.next_look.get_or_insert(now.max(self.last_look + self.interval.mul_f64(OUT_OF_STEP)));
                 self.told.extend(trouble.map(HlsEvent::Trouble));
             }
             Done::Segment { sequence, result } => match result {

@@ -3,11 +3,11 @@
 //! It owns the placement of media time and what follows from it: what is placed, what came too late, what is skipped.
 //! It decides nothing about sources and sessions.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Conductor;
 use crate::media::{PcmBlock, ProgramTime, SAMPLE_RATE};
-use crate::program::{Edge, Move, Placement};
+use crate::program::{Edge, Layer, Move, Placement, Program, Written};
 
 /// What is known of the running session's place on the air.
 #[derive(Debug, Default)]
@@ -19,6 +19,18 @@ pub(super) struct Air {
     tells_edge: bool,
     /// Media time of the end of the newest audio of a continuous source, and when it came.
     newest: Option<(i64, Instant)>,
+    layer: Layer,
+    /// How long the program is known to have stood still.
+    stood_still: Duration,
+}
+
+/// Where a block went.
+struct Placed {
+    /// Program sample of its start.
+    at: i64,
+    /// Samples that came out of it.
+    length: i64,
+    written: Written,
 }
 
 impl Air {
@@ -35,6 +47,12 @@ impl Air {
     /// Another session begins: its media time lies elsewhere.
     pub(super) fn forget(&mut self) {
         self.placement = None;
+    }
+
+    /// Writes a block to its place, at the pace of the source's clock.
+    fn place(&mut self, block: &PcmBlock, program: &Program) -> Option<Placed> {
+        let (at, samples) = self.layer.lay(block, self.placement.as_mut()?, program.now().samples())?;
+        Some(Placed { at, length: samples.len() as i64, written: program.write(at, samples) })
     }
 }
 
@@ -65,9 +83,9 @@ impl Conductor {
                 None,
             ),
             Move::Earlier(samples) => {
-                self.handles.program.cut();
+                let joint = self.handles.program.skip(samples).samples();
                 self.view.skipped += samples;
-                self.air.audible_from = now as i64 - self.view.anchor.unwrap_or(0);
+                self.air.audible_from = joint as i64 - self.view.anchor.unwrap_or(0);
                 self.handles.events.warning(
                     "program.skipped",
                     "program",
@@ -86,18 +104,29 @@ impl Conductor {
             self.air.newest = Some((end, Instant::now()));
             self.remember(0, end, None);
         }
-        let placed = self.air.placement.as_ref().and_then(|placement| placement.program_sample(block.media_time));
-        let Some(at) = placed else { return };
-        let written = self.handles.program.write(at, &block.samples);
+        let Some(Placed { at, length: came, written }) = self.air.place(block, &self.handles.program) else { return };
+        self.view.anchor = self.air.placement.as_ref().and_then(Placement::anchor);
         let wanted = (end - self.air.audible_from).clamp(0, length) as u64;
         self.view.late += written.late.min(wanted);
         if written.placed == 0 {
             return;
         }
         let start = ProgramTime::from_samples(at.max(0) as u64 + written.late);
-        let end = ProgramTime::from_samples((at + length).max(0) as u64);
+        let end = ProgramTime::from_samples((at + came).max(0) as u64);
         if let Some(transition) = self.session.on_audio(start, end, self.now()) {
             self.enter(transition);
         }
+    }
+
+    /// A machine that slept is told: what was said meanwhile is not heard.
+    pub(super) fn tell_standstill(&mut self) {
+        let stood_still = self.handles.program.stood_still();
+        let new = stood_still.saturating_sub(self.air.stood_still);
+        if new.is_zero() {
+            return;
+        }
+        self.air.stood_still = stood_still;
+        let message = format!("The machine stood still for {:.1} s; the outputs waited as long", new.as_secs_f64());
+        self.handles.events.warning("program.stood_still", "program", message, None);
     }
 }
