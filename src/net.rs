@@ -15,8 +15,10 @@ use crate::secret::Secret;
 use guard::{Guard, NoPublicAddress, PublicOnly, Trust};
 
 mod guard;
+mod socket;
 mod stream;
 
+pub use socket::Socket;
 pub use stream::Incoming;
 
 /// Redirects that are followed: more is a loop.
@@ -61,6 +63,8 @@ pub struct Request {
     pub post: bool,
     /// JSON to post. A request that carries some is not sent on: a redirect is its answer.
     pub json: Option<Bytes>,
+    /// POST with this JSON, which may hold a secret: it goes over https only and follows no redirect.
+    pub secret_json: Option<Secret>,
     /// Plain headers.
     pub headers: Vec<(&'static str, String)>,
     /// Headers with secrets, such as cookies. A request that has some follows no redirect.
@@ -143,7 +147,7 @@ impl NetError {
 impl Request {
     /// A GET of `url` with limits.
     pub fn get(url: Url, max_bytes: usize, time_limit: Duration) -> Self {
-        Self { url, post: false, json: None, headers: Vec::new(), secrets: Vec::new(), max_bytes, time_limit }
+        Self { url, post: false, json: None, secret_json: None, headers: Vec::new(), secrets: Vec::new(), max_bytes, time_limit }
     }
 
     /// A POST of JSON to `url` with limits; it follows no redirect.
@@ -204,7 +208,7 @@ impl HttpClient {
             let Some(target) = target else {
                 return Ok((response, request.url));
             };
-            if !request.secrets.is_empty() {
+            if !request.secrets.is_empty() || request.secret_json.is_some() {
                 return Err(NetError::RedirectWithSecrets(target.host_str().unwrap_or_default().to_owned()));
             }
             request.url = target;
@@ -220,12 +224,19 @@ impl HttpClient {
         if !request.secrets.is_empty() && !self.may_get_secrets(&request.url) {
             return Err(NetError::SecretHost(request.url.host_str().unwrap_or_default().to_owned()));
         }
-        let method = if request.post { reqwest::Method::POST } else { reqwest::Method::GET };
+        if request.secret_json.is_some() && !self.is_private_way(&request.url) {
+            return Err(NetError::SecretHost(request.url.host_str().unwrap_or_default().to_owned()));
+        }
+        let posts = request.post || request.secret_json.is_some();
+        let method = if posts { reqwest::Method::POST } else { reqwest::Method::GET };
         let mut builder = client.request(method, request.url.clone()).headers(headers_of(request)?);
-        builder = match &request.json {
-            Some(json) => builder.body(json.clone()),
-            None if request.post => builder.header("content-length", "0"),
-            None => builder,
+        builder = match (&request.secret_json, &request.json) {
+            (Some(json), _) => {
+                builder.header("content-type", "application/json").body(json.expose().to_owned())
+            }
+            (None, Some(json)) => builder.body(json.clone()),
+            (None, None) if posts => builder.header("content-length", "0"),
+            (None, None) => builder,
         };
         builder.send().await.map_err(|error| connection_error(error, &request.url))
     }
@@ -238,6 +249,11 @@ impl HttpClient {
             "https" => self.settings.secret_hosts.iter().any(listed) || self.is_rehearsal(url),
             _ => self.is_rehearsal(url),
         }
+    }
+
+    /// Whether nobody on the way can read what goes to `url`.
+    fn is_private_way(&self, url: &Url) -> bool {
+        url.scheme() == "https" || self.is_rehearsal(url)
     }
 
     /// A rehearsal's simulated space speaks plain http on loopback.

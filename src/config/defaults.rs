@@ -61,6 +61,8 @@ impl Default for XApiConfig {
         Self {
             api_base: url("https://x.com/i/api"),
             guest_base: url("https://api.x.com"),
+            chat_base: url("https://proxsee.pscp.tv"),
+            chat: true,
             bearer: "AAAAAAAAAAAAAAAAAAAAANRILgAAAAAAnNwIzUejRCOuH5E6I8xnZz4puTs%3D1Zv7ttfk8LF81IUq16cHjhLTvJu4FA33AGWWjCpTnA"
                 .into(),
             audio_space_by_id: "HPEisOmj1epUNLCWTYhUWw".into(),

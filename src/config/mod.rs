@@ -221,6 +221,10 @@ pub struct XApiConfig {
     pub api_base: Url,
     /// `https://api.x.com`: guest activation.
     pub guest_base: Url,
+    /// `https://proxsee.pscp.tv`: where the read-only chat is asked for.
+    pub chat_base: Url,
+    /// Whether the chat is read along, as one more sign of a space's end.
+    pub chat: bool,
     /// The public bearer token of the web page. Not a secret of anybody, yet never logged.
     pub bearer: String,
     /// Query id of `AudioSpaceById`.

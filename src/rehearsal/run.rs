@@ -219,6 +219,7 @@ fn simulated_api(space: &SpaceStarted) -> XApiConfig {
     XApiConfig {
         api_base: space.api_base.parse().unwrap_or_else(|_| base.api_base.clone()),
         guest_base: space.guest_base.parse().unwrap_or_else(|_| base.guest_base.clone()),
+        chat_base: space.guest_base.parse().unwrap_or_else(|_| base.chat_base.clone()),
         cookie_hosts: vec!["127.0.0.1".to_owned()],
         allow_private_addresses: true,
         lookup_interval: Duration::from_secs(2),

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod canary;
+mod chat;
 mod config;
 mod continuous;
 mod layout;

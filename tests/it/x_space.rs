@@ -50,6 +50,7 @@ impl Stage {
         XApiConfig {
             api_base: Url::parse(&self.started.api_base).expect("a url"),
             guest_base: Url::parse(&self.started.guest_base).expect("a url"),
+            chat_base: Url::parse(&self.started.guest_base).expect("a url"),
             allow_private_addresses: true,
             lookup_interval: Duration::from_secs(1),
             ..XApiConfig::default()

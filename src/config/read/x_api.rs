@@ -13,6 +13,8 @@ pub(super) fn x_api(mut section: Section<'_>) -> XApiConfig {
     let config = XApiConfig {
         api_base: base_url(&mut section, "api_base", default.api_base, private),
         guest_base: base_url(&mut section, "guest_base", default.guest_base, private),
+        chat_base: base_url(&mut section, "chat_base", default.chat_base, private),
+        chat: section.flag("chat").unwrap_or(default.chat),
         referer: base_url(&mut section, "referer", default.referer, private),
         bearer: header(&mut section, "bearer", default.bearer),
         user_agent: header(&mut section, "user_agent", default.user_agent),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::control::{ChunkFault, ChunkReport, EarlierSpace, Order};
+use tokio::sync::broadcast;
+
+use super::chat::ChatLine;
+use super::control::{ChatEvent, ChunkFault, ChunkReport, EarlierSpace, Order};
 use super::format::SoundFormat;
 use super::script::{Chunk, Script, SpaceState};
 
@@ -15,6 +18,10 @@ pub(super) struct AudioSpace {
     pub(super) media_key: String,
     /// What the status call gives for the chat.
     pub(super) chat_token: String,
+    /// What the chat's socket wants to see.
+    pub(super) access_token: String,
+    /// To everybody in the chat.
+    pub(super) chat: broadcast::Sender<ChatLine>,
     pub(super) script: Script,
     pub(super) title: String,
     pub(super) host: String,
@@ -46,6 +53,8 @@ impl AudioSpace {
             key: letters(86),
             media_key: format!("28_{}", fastrand::u64(1_000_000_000_000_000_000..2_000_000_000_000_000_000)),
             chat_token: letters(120),
+            access_token: letters(120),
+            chat: broadcast::channel(16).0,
             script,
             title,
             host,
@@ -105,6 +114,13 @@ impl AudioSpace {
         self.script.close(state, now_ms);
         self.replay = replay;
         self.ended_ms = Some(wall_ms);
+        // A host who vanishes tells nobody anything; the platform does when it notices, which is now.
+        self.say(ChatLine { event: ChatEvent::Ended, count: 1, code: 1000 });
+    }
+
+    /// Tells everybody in the chat, if there is anybody.
+    pub(super) fn say(&self, line: ChatLine) {
+        drop(self.chat.send(line));
     }
 
     /// A playlist that the client got names these chunks.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use self::fault::{ApiFault, ChunkFault, ChunkRule, LocationShape, OldEdge, PlaylistFault};
+pub use self::fault::{ApiFault, ChatEvent, ChunkFault, ChunkRule, LocationShape, OldEdge, PlaylistFault};
 pub use self::report::{ChunkReport, EarlierSpace, SpaceReport, SpaceStarted};
 
 mod fault;
@@ -124,6 +124,17 @@ pub enum Order {
         #[serde(default)]
         scheduled_in_seconds: Option<u32>,
     },
+    /// Something happens in the newest space's chat.
+    Chat {
+        /// What.
+        event: ChatEvent,
+        /// How often, for the events that say so.
+        #[serde(default)]
+        times: Option<u32>,
+        /// The code of a close; 1011 where it is left out.
+        #[serde(default)]
+        code: Option<u16>,
+    },
     /// All faults are over and all edges live; deleted chunks stay deleted, the stream stays at its edge, in its form.
     Heal,
     /// What the status call says of the stream's place.
@@ -174,6 +185,7 @@ impl Order {
             Self::Silence { on: false } => "the space is heard again",
             Self::MoveEdge { .. } => "the stream moves to another edge",
             Self::NewSpace { .. } => "the host opens another space",
+            Self::Chat { .. } => "something happens in the chat",
             Self::Heal => "the faults are over",
             Self::Location { .. } => "the stream's address changes its form",
             Self::Metadata { .. } => "title or host change",

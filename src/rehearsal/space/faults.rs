@@ -16,6 +16,10 @@ pub(super) struct Faults {
     /// Whether playlists say that nothing follows, and in how many answers.
     endlist: Option<Option<u32>>,
     edges: [EdgeState; 2],
+    /// Whether the chat is not open, and how often it still says so.
+    chat_absent: Option<Option<u32>>,
+    /// Whether the chat lets nobody in, and how often.
+    chat_refused: Option<Option<u32>>,
 }
 
 #[derive(Debug)]
@@ -115,6 +119,24 @@ impl Faults {
     /// Whether the next list says that nothing follows; counts it.
     pub(super) fn next_endlist(&mut self) -> bool {
         self.endlist.as_mut().is_some_and(spend)
+    }
+
+    pub(super) fn close_chat(&mut self, times: Option<u32>) {
+        self.chat_absent = Some(times);
+    }
+
+    pub(super) fn refuse_chat(&mut self, times: Option<u32>) {
+        self.chat_refused = Some(times);
+    }
+
+    /// Whether the chat is not open for the next who asks; counts it.
+    pub(super) fn next_chat_absent(&mut self) -> bool {
+        self.chat_absent.as_mut().is_some_and(spend)
+    }
+
+    /// Whether the next who joins is thrown out; counts it.
+    pub(super) fn next_chat_refused(&mut self) -> bool {
+        self.chat_refused.as_mut().is_some_and(spend)
     }
 
     /// The fault of fetch number `fetch` of chunk `sequence` at `edge`.

@@ -7,6 +7,7 @@
 mod api;
 mod audiospace;
 mod broken;
+mod chat;
 pub mod chunk;
 pub mod control;
 mod faults;
@@ -226,6 +227,8 @@ fn router(door: Door) -> Router {
         .route("/i/api/fleets/v1/avatar_content", get(api::avatar_content))
         .route(&format!("{hls}/non_transcode/{{region}}/{{bucket}}/audio-space/{{file}}"), get(hls::file))
         .route(&format!("{hls}/transcode/{{region}}/{{bucket}}/{{token}}/audio-space/{{file}}"), get(hls::transcoded))
+        .route("/api/v2/accessChatPublic", post(chat::access))
+        .route("/chatapi/v1/chatnow", get(chat::socket))
         .route("/control", post(control_order))
         .route("/control/report", get(control_report))
         .fallback(api::gone)

@@ -8,13 +8,19 @@ use axum::http::HeaderMap;
 
 use super::SpaceArgs;
 use super::audiospace::AudioSpace;
-use super::control::{LocationShape, Order, SpaceReport};
+use super::chat::ChatLine;
+use super::control::{ChatEvent, LocationShape, Order, SpaceReport};
 use super::faults::Faults;
 use super::format::SoundFormat;
 use super::script::{Script, SpaceState};
 use super::sound::Sound;
 use super::witness::Witness;
 use crate::clock::Clock;
+
+/// Messages of a flood.
+const FLOOD: u32 = 5000;
+/// An internal error, as RFC 6455 numbers it.
+const CLOSED_BY_ERROR: u16 = 1011;
 
 /// The platform.
 #[derive(Debug)]
@@ -161,6 +167,12 @@ impl Inner {
                 self.faults.leave_edge(self.named_edge, old, now_ms);
                 self.named_edge = 1 - self.named_edge;
                 self.faults.take_edge(self.named_edge);
+            }
+            Order::Chat { event: ChatEvent::Absent, times, .. } => self.faults.close_chat(times),
+            Order::Chat { event: ChatEvent::Refused, times, .. } => self.faults.refuse_chat(times),
+            Order::Chat { event, times, code } => {
+                let count = times.unwrap_or(if event == ChatEvent::Flood { FLOOD } else { 1 });
+                self.newest.say(ChatLine { event, count, code: code.unwrap_or(CLOSED_BY_ERROR) });
             }
             Order::Heal => {
                 self.faults = Faults::default();

@@ -177,14 +177,15 @@ mod tests {
     #[test]
     fn a_tape_that_starts_late_has_the_same_frames_at_the_same_numbers() {
         let format = SoundFormat::default();
-        let tape = Tape::start(format, 140_000, 200_000).expect("a tape");
-        // 140 s are 41 joints and a bit.
-        assert_eq!(tape.oldest(), 41 * 160);
-        assert!(tape.frames(41 * 160, 141).is_some());
+        let tape = Tape::start(format, 190_000, 200_000).expect("a tape");
+        // 190 s are 55 joints and a bit.
+        assert_eq!(tape.oldest(), 55 * 160);
+        assert!(tape.frames(55 * 160, 141).is_some());
         assert!(tape.frames(0, 1).is_none());
-        tape.reached(format.frame_at(300_000));
+        // A minute ahead of where it was told that the space is, and not further.
+        tape.reached(format.frame_at(210_000));
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
-        while tape.frames(format.frame_at(340_000), 141).is_none() {
+        while tape.frames(format.frame_at(262_000), 141).is_none() {
             assert!(std::time::Instant::now() < deadline, "the tape does not go on");
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -46,13 +46,15 @@ const LONGEST_LIMIT: Duration = Duration::from_secs(3600);
 /// Asks X.
 #[derive(Debug)]
 pub struct XApi {
-    client: HttpClient,
-    clock: Clock,
-    config: XApiConfig,
+    pub(super) client: HttpClient,
+    pub(super) clock: Clock,
+    pub(super) config: XApiConfig,
     auth: Auth,
     guest: Mutex<Option<(Secret, Instant)>>,
     /// Features that X demanded by error 336.
     demanded: Mutex<BTreeSet<String>>,
+    /// What the last answer on the stream gave for the chat.
+    chat: Mutex<Option<Secret>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,15 @@ enum Operation {
 impl XApi {
     /// Asks as `auth` through `client`.
     pub fn new(client: HttpClient, clock: Clock, config: XApiConfig, auth: Auth) -> Self {
-        Self { client, clock, config, auth, guest: Mutex::default(), demanded: Mutex::default() }
+        Self {
+            client,
+            clock,
+            config,
+            auth,
+            guest: Mutex::default(),
+            demanded: Mutex::default(),
+            chat: Mutex::default(),
+        }
     }
 
     /// Whether the operator's account asks.
@@ -130,6 +140,9 @@ impl XApi {
         if answer.status == 404 {
             return Err(ApiError::NoStream);
         }
+        if let Some(chat) = metadata::chat_token(&answer.body) {
+            *self.chat.lock().unwrap_or_else(PoisonError::into_inner) = Some(chat);
+        }
         match metadata::stream(&answer.body) {
             StreamAnswer::Playlist(url) => Ok(url),
             StreamAnswer::Geoblocked => Err(ApiError::Geoblocked),
@@ -139,8 +152,13 @@ impl XApi {
         }
     }
 
+    /// The newest token for the space's chat, once the stream's place is known.
+    pub fn chat_token(&self) -> Option<Secret> {
+        self.chat.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// One call, with a fresh guest token if the old one is refused. Gives statuses 200, 400 and 404 only.
-    async fn call(&self, url: Url) -> Result<Answer, ApiError> {
+    pub(super) async fn call(&self, url: Url) -> Result<Answer, ApiError> {
         let answer = self.send(url.clone()).await?;
         let expired = self.auth == Auth::Guest && matches!(answer.status, 401 | 403);
         let answer = if expired && self.forget_guest() { self.send(url).await? } else { answer };
@@ -261,12 +279,12 @@ impl XApi {
         demanded.len() > before
     }
 
-    fn url(&self, parts: &[&str]) -> Result<Url, ApiError> {
+    pub(super) fn url(&self, parts: &[&str]) -> Result<Url, ApiError> {
         extended(&self.config.api_base, parts)
     }
 }
 
-fn extended(base: &Url, parts: &[&str]) -> Result<Url, ApiError> {
+pub(super) fn extended(base: &Url, parts: &[&str]) -> Result<Url, ApiError> {
     let mut url = base.clone();
     url.path_segments_mut()
         .map_err(|()| ApiError::Configuration("a base address has no path".to_owned()))?

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
 
+use crate::secret::Secret;
 use crate::source::{SessionInfo, SessionPhase};
 
 /// Longest title and name that are kept, in characters; X allows 70 and 50.
@@ -14,6 +15,9 @@ const MAX_TITLE: usize = 280;
 
 /// Most features that an error may name.
 const MAX_FEATURES: usize = 100;
+
+/// Longest chat token: X's are JSON web tokens of some hundred characters.
+const MAX_CHAT_TOKEN: usize = 8192;
 
 /// A Space's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,6 +251,14 @@ pub fn stream(body: &[u8]) -> StreamAnswer {
         return StreamAnswer::Video;
     }
     StreamAnswer::Playlist(url)
+}
+
+/// The token for the Space's chat in the same answer.
+pub fn chat_token(body: &[u8]) -> Option<Secret> {
+    let answer = serde_json::from_slice::<Value>(body).ok()?;
+    let token = answer.get("chatToken")?.as_str()?;
+    let plain = token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+    (plain && (1..=MAX_CHAT_TOKEN).contains(&token.len())).then(|| Secret::new(token))
 }
 
 /// `.../authorized_status/...?url=<the real one>` holds the real one in its query.

@@ -20,8 +20,10 @@ use lookup::Found;
 
 pub mod api;
 pub mod auth;
+pub mod chat;
 mod error;
 mod follow;
+mod host;
 mod id3;
 mod lookup;
 pub mod metadata;
@@ -48,7 +50,7 @@ impl XSpaceSource {
     /// When `url` is no address of a Space, in words that say what to paste; when the system has no TLS.
     pub fn new(url: &str, config: &XApiConfig, auth: Auth, clock: &Clock) -> Result<Self, SourceError> {
         let address = SpaceAddress::parse(url).map_err(|error| SourceError::operator(error.to_string()))?;
-        let mut operator_urls = vec![config.api_base.clone(), config.guest_base.clone()];
+        let mut operator_urls = vec![config.api_base.clone(), config.guest_base.clone(), config.chat_base.clone()];
         if let SpaceAddress::Playlist(url) = &address {
             operator_urls.push(url.clone());
         }

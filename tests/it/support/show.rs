@@ -78,6 +78,7 @@ impl Space {
         format!(
             "[[source]]\nkind = \"x-space\"\nurl = \"{space_url}\"\nauth_token_file = \"auth_token\"\n\
              ct0_file = \"ct0\"\n\n[x]\napi_base = \"{api_base}\"\nguest_base = \"{guest_base}\"\n\
+             chat_base = \"{guest_base}\"\n\
              cookie_hosts = [\"127.0.0.1\"]\nallow_private_addresses = true\nlookup_interval = \"2s\"\n\n"
         )
     }

@@ -147,6 +147,32 @@ pub enum ApiFault {
     Reset,
 }
 
+/// What happens in a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatEvent {
+    /// The end is told, whether the space is over or not.
+    Ended,
+    /// Every connection is closed with a code.
+    Close,
+    /// A message whose nested JSON is broken.
+    Malformed,
+    /// A caption of what is said.
+    Caption,
+    /// A message of a kind and a type that nobody knows.
+    Unknown,
+    /// A message of 256 KB.
+    Huge,
+    /// Many messages at once: `times`, or 5000.
+    Flood,
+    /// One listener more.
+    Arrival,
+    /// The chat is not open yet: 404, `times` or until the faults are over.
+    Absent,
+    /// Whoever joins is thrown out, `times` or until the faults are over.
+    Refused,
+}
+
 /// What becomes of an edge that the platform leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
