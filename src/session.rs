@@ -1,12 +1,16 @@
-//! One session's life as a pure state machine: waiting, live, gap, ended; and when to try which source again.
+//! One session's life as a pure state machine: waiting, live, gap, ended; and in `attempts` when to try which source
+//! again.
 //!
 //! No clock and no I/O: time comes in as program time and as waiting times that go out.
 
-use std::time::Duration;
+mod attempts;
 
-use crate::backoff::Backoff;
+use std::collections::VecDeque;
+
 use crate::media::{ProgramTime, SAMPLE_RATE};
-use crate::source::{SessionPhase, SourceEnd, SourceError, SourceFault};
+use crate::source::SessionPhase;
+
+pub use attempts::{Attempts, Next, Standing};
 
 /// Hold audio for this long is a gap that the slate tells: shorter ones are over before the picture could change.
 const GAP_AFTER: u64 = SAMPLE_RATE as u64 * 3 / 2;
@@ -14,11 +18,18 @@ const GAP_AFTER: u64 = SAMPLE_RATE as u64 * 3 / 2;
 /// Audio that follows within this of the last is the same stretch: 0.5 s.
 const SAME_STRETCH: u64 = SAMPLE_RATE as u64 / 2;
 
-/// Failed attempts in a row before the next source of the list has its turn.
-const ATTEMPTS_PER_SOURCE: u32 = 3;
+/// A source that returns has given this much in one stretch before the slate leaves: 2 s. A segment of a Space has 3 s,
+/// so that one whole segment is enough.
+const HEALTHY: u64 = SAMPLE_RATE as u64 * 2;
 
-/// Pause after a fault that only the operator can mend.
-const OPERATOR_PAUSE: Duration = Duration::from_secs(30);
+/// The same for a source that keeps coming and going: 6 s, which no single segment has.
+const HEALTHY_AGAIN: u64 = SAMPLE_RATE as u64 * 6;
+
+/// Returns within [`FLAPPING_WITHIN`] that make a source one that comes and goes.
+const FLAPPING: usize = 2;
+
+/// See [`FLAPPING`]: a minute.
+const FLAPPING_WITHIN: u64 = SAMPLE_RATE as u64 * 60;
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +40,10 @@ pub enum SessionState {
     Waiting,
     /// Its audio is on the air.
     Live,
-    /// It was live and gives no audio now.
+    /// It was live and gives no audio now, or only shreds of it.
     Gap,
+    /// Over; the host's next space is waited for.
+    Between,
     /// Over for good.
     Ended,
 }
@@ -50,11 +63,15 @@ pub struct Session {
     state: SessionState,
     /// End of the audio that was placed.
     audio_until: Option<ProgramTime>,
+    /// Start of the stretch that this is the end of.
+    stretch_from: Option<ProgramTime>,
+    /// When the source returned from a gap, within the last minute.
+    returns: VecDeque<ProgramTime>,
 }
 
 impl Default for Session {
     fn default() -> Self {
-        Self { state: SessionState::Connecting, audio_until: None }
+        Self { state: SessionState::Connecting, audio_until: None, stretch_from: None, returns: VecDeque::new() }
     }
 }
 
@@ -79,17 +96,35 @@ impl Session {
         }
     }
 
-    /// Source audio was placed on the program from `start` to `end`.
+    /// Source audio was placed on the program from `start` to `end`. It is heard in any case; what changes is what the
+    /// audience is told.
     pub fn on_audio(&mut self, start: ProgramTime, end: ProgramTime, now: ProgramTime) -> Option<Transition> {
-        if end <= now || self.state == SessionState::Ended {
+        if end <= now || self.is_over() {
             return None;
         }
+        // What does not follow at once, or came after the last had been heard to its end, begins a new stretch.
         let follows = self.audio_until.is_some_and(|until| start <= until.plus(SAME_STRETCH) && until >= now);
+        let from = self.stretch_from.filter(|_| follows).unwrap_or(start).min(start);
+        self.stretch_from = Some(from);
         self.audio_until = Some(self.audio_until.map_or(end, |until| until.max(end)));
-        if self.state == SessionState::Live || follows && self.state != SessionState::Gap {
+        let returning = self.state == SessionState::Gap;
+        if returning && end.since(from) < self.healthy(now) {
             return None;
         }
-        self.enter(SessionState::Live, start.max(now))
+        match self.state {
+            SessionState::Live => None,
+            SessionState::Gap => {
+                self.returns.push_back(now);
+                self.enter(SessionState::Live, from.max(now))
+            }
+            _ => self.enter(SessionState::Live, start.max(now)),
+        }
+    }
+
+    /// How much a source that returns must give in one stretch.
+    fn healthy(&mut self, now: ProgramTime) -> u64 {
+        self.returns.retain(|at| now.since(*at) < FLAPPING_WITHIN);
+        if self.returns.len() >= FLAPPING { HEALTHY_AGAIN } else { HEALTHY }
     }
 
     /// Time went by.
@@ -103,94 +138,26 @@ impl Session {
 
     /// The session is over. What was placed is still heard to its end.
     pub fn on_end(&mut self, now: ProgramTime) -> Option<Transition> {
+        self.close(SessionState::Ended, now)
+    }
+
+    /// The session is over, and another one is waited for.
+    pub fn on_between(&mut self, now: ProgramTime) -> Option<Transition> {
+        self.close(SessionState::Between, now)
+    }
+
+    fn close(&mut self, state: SessionState, now: ProgramTime) -> Option<Transition> {
         let at = self.audio_until.map_or(now, |until| until.max(now));
-        if self.state == SessionState::Ended { None } else { self.enter(SessionState::Ended, at) }
+        if self.state == SessionState::Ended || self.state == state { None } else { self.enter(state, at) }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, SessionState::Ended | SessionState::Between)
     }
 
     fn enter(&mut self, state: SessionState, at: ProgramTime) -> Option<Transition> {
         self.state = state;
         Some(Transition { state, at })
-    }
-}
-
-/// What to do after an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    /// Try source `index` after `pause`.
-    Try {
-        /// Which source of the list.
-        index: usize,
-        /// How long to wait first.
-        pause: Duration,
-    },
-    /// The session is over as it should be.
-    Ended,
-    /// Nothing can be had and nothing ever was: the show ends with this message.
-    Failed(String),
-}
-
-/// Decides which source is tried when.
-#[derive(Debug)]
-pub struct Attempts {
-    sources: usize,
-    index: usize,
-    failures: u32,
-    /// Sources in a row that can never work.
-    hopeless: usize,
-    backoff: Backoff,
-}
-
-impl Attempts {
-    /// For a list of `sources` sources; the first is tried first.
-    pub fn new(sources: usize) -> Self {
-        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));
-        Self { sources: sources.max(1), index: 0, failures: 0, hopeless: 0, backoff }
-    }
-
-    /// The source to try now.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// The source gave something: its faults are forgotten.
-    pub fn on_progress(&mut self) {
-        self.failures = 0;
-        self.hopeless = 0;
-        self.backoff.reset();
-    }
-
-    /// An attempt ended. `known` tells whether the space was ever found.
-    pub fn on_result(&mut self, result: &Result<SourceEnd, SourceError>, known: bool) -> Next {
-        match result {
-            Ok(SourceEnd::SessionEnded | SourceEnd::Cancelled) => Next::Ended,
-            Err(error) => self.on_error(error, known),
-        }
-    }
-
-    fn on_error(&mut self, error: &SourceError, known: bool) -> Next {
-        self.failures += 1;
-        if error.is_permanent() {
-            self.hopeless += 1;
-            if self.hopeless >= self.sources && !known {
-                return Next::Failed(error.message.clone());
-            }
-            if self.hopeless >= self.sources && error.class == SourceFault::Gone {
-                return Next::Ended;
-            }
-        } else {
-            self.hopeless = 0;
-        }
-        let pause = match error.class {
-            SourceFault::RateLimited(pause) => pause,
-            SourceFault::Operator | SourceFault::Gone if self.sources == 1 => OPERATOR_PAUSE,
-            _ => self.backoff.next_delay(),
-        };
-        if self.sources > 1 && (error.is_permanent() || self.failures >= ATTEMPTS_PER_SOURCE) {
-            self.index = (self.index + 1) % self.sources;
-            self.failures = 0;
-            return Next::Try { index: self.index, pause: pause.min(Duration::from_secs(1)) };
-        }
-        Next::Try { index: self.index, pause }
     }
 }
 
@@ -236,44 +203,88 @@ mod tests {
         assert_eq!(session.on_end(at(5.0)), None);
     }
 
-    #[test]
-    fn a_space_that_never_existed_ends_the_show_with_its_message() {
-        let mut attempts = Attempts::new(1);
-        let gone: Result<SourceEnd, _> = Err(SourceError::gone("no such space"));
-        assert_eq!(attempts.on_result(&gone, false), Next::Failed("no such space".to_owned()));
+    /// Program times, in seconds, at which a source that delivers `segments` (start, length) 6 s ahead enters states.
+    fn states(segments: &[(f64, f64)], until: f64) -> Vec<(SessionState, f64)> {
+        let mut session = Session::default();
+        let mut seen = Vec::new();
+        let mut tick = 0.0;
+        let mut left = segments.iter();
+        let mut next = left.next();
+        while tick < until {
+            while let Some((start, length)) = next.filter(|(start, _)| start - 6.0 <= tick) {
+                seen.extend(session.on_audio(at(*start), at(start + length), at(tick)));
+                next = left.next();
+            }
+            seen.extend(session.on_tick(at(tick)));
+            tick += 0.1;
+        }
+        seen.iter().map(|transition| (transition.state, (transition.at.seconds() * 10.0).round() / 10.0)).collect()
     }
 
     #[test]
-    fn a_passing_fault_is_tried_again_with_growing_pauses() {
-        let mut attempts = Attempts::new(1);
-        let failed: Result<SourceEnd, _> = Err(SourceError::transient("503"));
-        let pauses: Vec<Duration> = (0..6)
-            .map(|_| match attempts.on_result(&failed, false) {
-                Next::Try { index: 0, pause } => pause,
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert!(pauses[0] <= Duration::from_secs(1) && pauses[5] > Duration::from_secs(11), "{pauses:?}");
-        assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(15)));
+    fn a_segment_every_fifteen_seconds_does_not_flip_the_slate_each_time() {
+        let shreds: Vec<(f64, f64)> = (0..12).map(|n| (10.0 + 15.0 * f64::from(n), 3.0)).collect();
+        let seen = states(&shreds, 180.0);
+        let lives = seen.iter().filter(|(state, _)| *state == SessionState::Live).count();
+        // The first, two returns, and one more whenever a minute has gone by.
+        assert!(lives <= 7, "{seen:?}");
+        let steady: Vec<(f64, f64)> = (0..30).map(|n| (200.0 + 3.0 * f64::from(n), 3.0)).collect();
+        let all: Vec<(f64, f64)> = shreds.into_iter().chain(steady).collect();
+        let seen = states(&all, 280.0);
+        let (state, from) = *seen.iter().rev().find(|(state, _)| *state == SessionState::Live).expect("live");
+        assert_eq!((state, seen.last().map(|(state, _)| *state)), (SessionState::Live, Some(SessionState::Live)));
+        assert!((from - 200.0).abs() < 0.2, "the slate leaves with the first sound of the stretch, not at {from}");
     }
 
     #[test]
-    fn the_next_source_has_its_turn_after_three_failures() {
-        let mut attempts = Attempts::new(2);
-        let failed: Result<SourceEnd, _> = Err(SourceError::transient("503"));
-        let order: Vec<usize> = (0..6)
-            .map(|_| match attempts.on_result(&failed, false) {
-                Next::Try { index, .. } => index,
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(order, [0, 0, 1, 1, 1, 0]);
+    fn a_short_sign_of_life_in_a_gap_is_heard_and_changes_no_slate() {
+        let mut session = Session::default();
+        session.on_audio(at(0.0), at(3.0), at(0.0));
+        session.on_tick(at(4.6));
+        for n in 0..19 {
+            let start = 10.0 + f64::from(n) * 0.1;
+            assert_eq!(session.on_audio(at(start), at(start + 0.1), at(9.0)), None, "{n}");
+        }
+        let back = session.on_audio(at(11.9), at(12.1), at(9.5));
+        assert_eq!(back, Some(Transition { state: SessionState::Live, at: at(10.0) }));
     }
 
     #[test]
-    fn expired_cookies_in_a_known_session_keep_the_mirrors_up() {
-        let mut attempts = Attempts::new(1);
-        let refused: Result<SourceEnd, _> = Err(SourceError::operator("log in again"));
-        assert_eq!(attempts.on_result(&refused, true), Next::Try { index: 0, pause: OPERATOR_PAUSE });
+    fn a_next_space_is_waited_for_after_the_last_word_was_heard() {
+        let mut session = Session::default();
+        session.on_audio(at(0.0), at(10.0), at(0.0));
+        assert_eq!(session.on_between(at(4.0)), Some(Transition { state: SessionState::Between, at: at(10.0) }));
+        assert_eq!(
+            session.on_audio(at(12.0), at(13.0), at(5.0)),
+            None,
+            "what an ended session still says is nothing new"
+        );
+        assert_eq!(session.on_end(at(20.0)).map(|t| t.state), Some(SessionState::Ended));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_source_does_the_slate_flips_rarely_and_never_before_the_sound(
+            pieces in proptest::collection::vec((0.0..20.0f64, 0.02..4.0f64), 1..60),
+        ) {
+            let mut session = Session::default();
+            let (mut now, mut lives) = (0.0, Vec::new());
+            for (pause, length) in pieces {
+                for _ in 0..(pause * 10.0) as u32 {
+                    now += 0.1;
+                    session.on_tick(at(now));
+                }
+                let start = now + 6.0;
+                if let Some(transition) = session.on_audio(at(start), at(start + length), at(now)) {
+                    proptest::prop_assert!(transition.at >= at(now) && transition.at <= at(start + length));
+                    lives.push(now);
+                }
+                now += length.min(0.1);
+            }
+            // Three returns by 2 s stretches in a minute at most, others only by 6 s of sound each.
+            for window in lives.windows(16) {
+                proptest::prop_assert!(window[15] - window[0] > 30.0, "{:?}", lives);
+            }
+        }
     }
 }

@@ -25,6 +25,9 @@ pub struct ShowStatus {
     pub words: String,
     /// The current or last session, once one was found.
     pub session: Option<SessionStatus>,
+    /// Every source of the show, by priority.
+    #[serde(default)]
+    pub sources: Vec<SourceStatus>,
     /// The continuous output timeline.
     pub program: ProgramStatus,
     /// What the slate says now.
@@ -92,6 +95,15 @@ pub struct SessionStatus {
     pub anchor_samples: Option<i64>,
     /// Segments received.
     pub segments: u64,
+}
+
+/// Where the audio may come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// A short name without secrets, such as `Space 1DXxyRYNejbKM`.
+    pub name: String,
+    /// Whether it is the one that is heard, or tried.
+    pub active: bool,
 }
 
 /// Somebody on stage.

@@ -71,13 +71,7 @@ impl Archive {
 
     fn of(recording: Recording, clock: &Clock) -> Self {
         let session = recording.last_session().unwrap_or_default();
-        let model = recording.archive();
-        let kept = model
-            .sessions
-            .iter()
-            .filter(|kept| kept.info.session == session.session)
-            .flat_map(|kept| kept.segments.iter().map(|segment| (segment.sequence, segment.end())))
-            .collect();
+        let kept = kept_of(&recording, &session.session);
         let status = recording.status();
         let shared = Shared { session, kept, _status: None };
         Self {
@@ -131,6 +125,14 @@ impl Archive {
             },
             None => point,
         })
+    }
+
+    /// Goes on with an earlier session of the show: where its source goes on, if it is known here.
+    pub(super) fn rejoin(&self, session: &str) -> Option<ResumePoint> {
+        let recording = self.recording.as_ref()?;
+        let info = recording.archive().session(session)?.info.clone();
+        *self.shared() = Shared { session: info, kept: kept_of(recording, session), _status: None };
+        self.resume_point(None)
     }
 
     /// Media time of a captured stream, which went on while nobody listened.
@@ -283,6 +285,13 @@ impl Archive {
     fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Segments of a session that are kept, each with its end in media time.
+fn kept_of(recording: &Recording, session: &str) -> BTreeMap<u64, i64> {
+    let model = recording.archive();
+    let of_session = model.sessions.iter().filter(|kept| kept.info.session == session);
+    of_session.flat_map(|kept| kept.segments.iter().map(|segment| (segment.sequence, segment.end()))).collect()
 }
 
 /// The span without the segments at its start that are kept.

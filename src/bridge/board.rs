@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::archive::Archive;
 use super::conductor::SessionView;
 use super::outputs::Outputs;
 use super::state_folder::ShowRecord;
-use super::words;
+use super::words::{self, Situation};
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::ShowConfig;
 use crate::media::SAMPLE_RATE;
 use crate::program::{Level, Program};
 use crate::status::{
-    BridgeStatus, OutputStatus, PROTOCOL_VERSION, ProgramStatus, RecordingStatus, SessionStatus, ShowState, ShowStatus,
+    BridgeStatus, OutputState, OutputStatus, PROTOCOL_VERSION, ProgramStatus, RecordingStatus, SessionStatus,
+    ShowState, ShowStatus,
 };
 use crate::text;
 
@@ -36,6 +38,8 @@ pub(super) struct Board {
     recording: watch::Receiver<RecordingStatus>,
     view: watch::Receiver<SessionView>,
     forced: Option<ShowState>,
+    /// When the outputs open, while they are closed.
+    opens_at: Option<Timestamp>,
     /// What the slate says since the show itself took the word from its session.
     slate: Option<String>,
     sender: Option<StatusSender>,
@@ -67,6 +71,7 @@ impl Board {
             recording: archive.status(),
             view,
             forced: None,
+            opens_at: None,
             slate: None,
             sender: None,
         }
@@ -83,9 +88,14 @@ impl Board {
         self.forced = Some(state);
     }
 
-    /// The session's playlist, once it is known.
-    pub(super) fn playlist_url(&self) -> Option<String> {
-        self.view.borrow().info.playlist_url.clone()
+    /// The outputs are closed until then, or open.
+    pub(super) fn set_opening(&mut self, opens_at: Option<Timestamp>) {
+        self.opens_at = opens_at;
+    }
+
+    /// What is known of the session.
+    pub(super) fn view(&self) -> watch::Ref<'_, SessionView> {
+        self.view.borrow()
     }
 
     /// From now on the slate says `line`, whatever its session says.
@@ -93,9 +103,17 @@ impl Board {
         self.slate = Some(line.to_owned());
     }
 
-    /// Whether the session ever had audio for the air.
+    /// Whether any session ever had audio for the air.
     pub(super) fn was_heard(&self) -> bool {
-        self.view.borrow().anchor.is_some()
+        self.view.borrow().heard
+    }
+
+    /// Whether an output has been live for `seconds`.
+    pub(super) fn is_looked_at(&self, seconds: u64) -> bool {
+        self.outputs.iter().any(|output| {
+            let output = output.borrow();
+            output.state == OutputState::Live && output.state_seconds >= seconds
+        })
     }
 
     /// Puts the status together and publishes it.
@@ -114,8 +132,16 @@ impl Board {
             show: self.show.clone(),
             bridge: self.bridge.clone(),
             state,
-            words: words::sentence(state, !self.outputs.is_empty(), view.info.scheduled_start, self.clock.wall()),
+            words: words::sentence(&Situation {
+                state,
+                has_outputs: !self.outputs.is_empty(),
+                start: view.start,
+                opens_at: self.opens_at,
+                holds_until: view.holds_until,
+                now: self.clock.schedule(),
+            }),
             session: session(&view),
+            sources: view.sources.clone(),
             program: self.program(&view),
             slate: self.slate.clone().unwrap_or_else(|| view.slate.clone()),
             outputs: self.outputs.iter().map(|output| output.borrow().clone()).collect(),

@@ -7,20 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderMap};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::protocol::{
-    ALERT_EVENT, EventPlace, Hello, OutputAction, Problem, STATUS_EVENT, Update, VERSION_HEADER, speaks,
+    ALERT_EVENT, EventPlace, Hello, OutputAction, Problem, STATUS_EVENT, SourceAccepted, SourceOrder, Update,
+    VERSION_HEADER, speaks,
 };
 use super::sse;
 use super::state_folder::{StateFolder, shows_on_the_air};
-use crate::status::{OutputStatus, PROTOCOL_VERSION, ShowStatus};
+use crate::status::{OutputStatus, PROTOCOL_VERSION, ShowStatus, SourceStatus};
 
 /// Time for a request and its whole answer; longer than the bridge's own bound, so that its word comes first.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
@@ -121,6 +122,21 @@ impl BridgeClient {
         self.ask::<serde_json::Value>(Method::POST, &path).await.map(drop)
     }
 
+    /// The show's sources, by priority.
+    pub async fn sources(&self) -> Result<Vec<SourceStatus>, ClientError> {
+        self.ask(Method::GET, "/v1/source").await
+    }
+
+    /// Points the show at another source; its name.
+    pub async fn set_source(&self, url: &str) -> Result<String, ClientError> {
+        let order = serde_json::to_vec(&SourceOrder { url: url.to_owned() })
+            .map_err(|error| ClientError::Garbled(error.to_string()))?;
+        let mut request = request(Method::POST, "/v1/source")?;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.body_mut() = Full::from(order);
+        self.exchange::<SourceAccepted>(request).await.map(|accepted| accepted.source)
+    }
+
     /// Follows the show: events after `place` (all that are remembered without one), and the status at 4 Hz.
     pub async fn events(&self, place: Option<EventPlace>) -> Result<EventStream, ClientError> {
         let mut request = request(Method::GET, "/v1/events")?;
@@ -135,8 +151,12 @@ impl BridgeClient {
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, ClientError> {
+        self.exchange(request(method, path)?).await
+    }
+
+    async fn exchange<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> Result<T, ClientError> {
         let exchange = async {
-            let response = self.send(request(method, path)?).await?;
+            let response = self.send(request).await?;
             if !response.status().is_success() {
                 return Err(refused(response).await);
             }
@@ -146,7 +166,7 @@ impl BridgeClient {
         tokio::time::timeout(ANSWER_WITHIN, exchange).await.map_err(|_| ClientError::Silent)?
     }
 
-    async fn send(&self, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ClientError> {
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ClientError> {
         let stream = self.connect().await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -178,13 +198,13 @@ impl BridgeClient {
     }
 }
 
-fn request(method: Method, path: &str) -> Result<Request<Empty<Bytes>>, ClientError> {
+fn request(method: Method, path: &str) -> Result<Request<Full<Bytes>>, ClientError> {
     Request::builder()
         .method(method)
         .uri(path)
         .header(HOST, "bridge")
         .header(VERSION_HEADER, PROTOCOL_VERSION)
-        .body(Empty::new())
+        .body(Full::default())
         .map_err(|error| ClientError::Garbled(error.to_string()))
 }
 

@@ -1,29 +1,33 @@
-//! The conductor of one session: hears its sources, and tells the recording, the program and the slate.
+//! The conductor of a show's sessions: hears their sources, and tells the recording, the program and the slate.
 //!
-//! It owns the decision which source is tried when, and where media time lies on the program. It touches no pipeline,
+//! It owns the decision which source is tried when, which session follows which, and where media time lies on the
+//! program. It touches no pipeline,
 //! no file and no socket: those are behind its handles.
 
 mod air;
+mod attempt;
+mod hunt;
+mod next;
 mod parts;
+mod telling;
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::speakers::Speakers;
-use super::words;
 
 use crate::media::{ProgramTime, SAMPLE_RATE};
 use crate::program::Edge;
-use crate::session::{Attempts, Next, Session, SessionState, Transition};
-use crate::source::{
-    MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError,
-    SourceEvent, SourceFault,
-};
+use crate::session::{Attempts, Next, Session, SessionState, Standing};
+use crate::source::{MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase, SourceEvent, SourceFault};
 use air::Air;
-pub(super) use parts::{Handles, Outcome, SessionView, SourceSlot};
+use hunt::Hunt;
+use next::Leave;
+pub(super) use parts::{Following, Handles, Outcome, SessionView, SourceSlot};
+use telling::Told;
 
 /// How often the session looks at the program's time.
 const TICK: Duration = Duration::from_millis(100);
@@ -31,6 +35,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// The conductor.
 pub(super) struct Conductor {
     handles: Handles,
+    /// Other sources, by the operator's word.
+    orders: mpsc::Receiver<Following>,
     sources: Vec<SourceSlot>,
     session: Session,
     attempts: Attempts,
@@ -41,104 +47,121 @@ pub(super) struct Conductor {
     last_error: Option<String>,
     /// Frames that could not be decoded and were not told yet, and when some were told last.
     undecodable: (u64, Option<Instant>),
+    /// When the source gave something last, or began.
+    given_at: Instant,
+    hunt: Option<Hunt>,
+    told: Told,
+    /// Sessions that came before this one.
+    number: u32,
+    /// Whether this one is the host's next space, found by itself.
+    followed: bool,
+}
+
+/// How one session came to its end.
+enum Over {
+    /// By itself.
+    Ended,
+    /// Nothing could be had and nothing ever was.
+    Failed(String),
+    /// It was left.
+    Left(Leave),
 }
 
 /// Pause between two words about the same trouble.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
-type Running = JoinHandle<(Box<dyn Source>, Result<SourceEnd, SourceError>)>;
-
 impl Conductor {
-    /// A conductor of `sources`, which goes on at `resume` after an earlier process.
-    pub(super) fn new(handles: Handles, sources: Vec<SourceSlot>, resume: Option<ResumePoint>) -> Self {
+    /// A conductor of `sources`, which goes on at `resume` after an earlier process. `link` is theirs if they are not
+    /// those of the configuration; others are taken from `orders`.
+    pub(super) fn new(
+        handles: Handles,
+        sources: Vec<SourceSlot>,
+        link: Option<String>,
+        resume: Option<ResumePoint>,
+        orders: mpsc::Receiver<Following>,
+    ) -> Self {
+        let given_at = handles.clock.now();
         let attempts = Attempts::new(sources.len());
         Self {
             handles,
+            orders,
             sources,
             session: Session::default(),
             attempts,
             air: Air::default(),
             resume,
             speakers: Speakers::default(),
-            view: SessionView::default(),
+            view: SessionView { link, ..SessionView::default() },
             last_error: None,
             undecodable: (0, None),
+            given_at,
+            hunt: None,
+            told: Told::default(),
+            number: 0,
+            followed: false,
         }
     }
 
-    /// Carries the session to its end.
+    /// Carries one session after the other, to the end of the last.
     pub(super) async fn run(mut self, token: CancellationToken) -> Outcome {
         self.show(SessionState::Connecting, self.now());
         loop {
-            let result = self.attempt(&token).await;
-            if token.is_cancelled() {
-                return Outcome::Cancelled;
-            }
-            let known = !self.view.info.id.is_empty();
-            match self.attempts.on_result(&result, known) {
-                Next::Try { index, pause } => {
-                    self.tell_retry(result, index, pause);
-                    self.wait(pause, &token).await;
-                }
-                Next::Ended => return self.end(),
-                Next::Failed(message) => return Outcome::Failed(message),
-            }
-        }
-    }
-
-    /// One attempt of the source whose turn it is, until it returns.
-    async fn attempt(&mut self, token: &CancellationToken) -> Result<SourceEnd, SourceError> {
-        let index = self.attempts.index();
-        let Some(source) = self.sources[index].source.take() else {
-            return Err(SourceError::transient("the source is still busy"));
-        };
-        let (sender, mut events) = mpsc::channel(64);
-        let running = self.start(source, sender, token);
-        let mut tick = tokio::time::interval(TICK);
-        loop {
-            tokio::select! {
-                event = events.recv() => match event {
-                    Some(event) => self.on_event(event),
-                    None => break,
+            let left = match self.session(&token).await {
+                Over::Failed(message) => return Outcome::Failed(message),
+                Over::Left(left) => left,
+                Over::Ended => match self.between(&token).await {
+                    Ok(()) => return self.end(),
+                    Err(left) => left,
                 },
-                _ = tick.tick() => self.on_tick(),
+            };
+            match left {
+                Leave::Cancelled => return Outcome::Cancelled,
+                Leave::Replaced(other) => self.go_on_with(other, true),
+                Leave::Next(next) => self.go_on_with(next, false),
             }
-        }
-        self.handles.archive.end_capture();
-        match running.await {
-            Ok((source, result)) => {
-                self.sources[index].source = Some(source);
-                result
-            }
-            Err(error) => Err(SourceError::operator(format!("the source broke: {error}; please report this"))),
         }
     }
 
-    fn start(
-        &mut self,
-        mut source: Box<dyn Source>,
-        events: mpsc::Sender<SourceEvent>,
-        token: &CancellationToken,
-    ) -> Running {
-        let continuous = source.is_continuous();
-        self.air.begin();
-        if continuous {
-            self.continue_media_time();
+    /// Carries one session to its end.
+    async fn session(&mut self, token: &CancellationToken) -> Over {
+        loop {
+            let result = match self.attempt(token).await {
+                Ok(result) => result,
+                Err(left) => return Over::Left(*left),
+            };
+            self.view.answered = true;
+            let standing = self.standing();
+            match self.attempts.on_result(&result, standing) {
+                Next::Try { index, pause } => {
+                    if let Err(error) = result {
+                        // A host's next space that was over before it could be joined: there may be one more.
+                        if self.followed && self.view.info.id.is_empty() && error.class == SourceFault::Gone {
+                            return Over::Ended;
+                        }
+                        self.tell_retry(error, index, pause);
+                    }
+                    if let Some(left) = self.pause(pause, token).await {
+                        return Over::Left(left);
+                    }
+                }
+                Next::Ended => return Over::Ended,
+                Next::Failed(message) => return Over::Failed(message),
+            }
         }
-        let context = SourceContext {
-            events,
-            token: token.child_token(),
-            clock: self.handles.clock.clone(),
-            resume: self.resume.clone(),
-        };
-        tracing::info!(source = source.describe(), "Source starts.");
-        tokio::spawn(async move {
-            let result = source.run(context).await;
-            (source, result)
-        })
+    }
+
+    fn standing(&self) -> Standing {
+        let looked_at = self.handles.on_the_air.load(Ordering::Relaxed);
+        Standing {
+            known: !self.view.info.id.is_empty(),
+            on_the_air: looked_at || self.handles.follow.is_some() || self.number > 0,
+        }
     }
 
     fn on_event(&mut self, event: SourceEvent) {
+        if matches!(event, SourceEvent::Segment(_) | SourceEvent::Audio(_)) {
+            self.given_at = self.handles.clock.now();
+        }
         match event {
             SourceEvent::Session(info) => self.on_info(info),
             SourceEvent::Edge { end, piece } => {
@@ -166,16 +189,19 @@ impl Conductor {
             self.handles.events.info("session.found", "session", format!("Found: {title}"));
         }
         self.handles.archive.session(&info);
-        self.handles.desk.describe(info.title.as_deref(), info.host.as_deref());
+        let fresh = self.number > 0 && self.view.info.id.is_empty();
+        self.handles.desk.describe(info.title.as_deref(), info.host.as_deref(), fresh);
         self.attempts.on_progress();
         let transition = match info.phase {
             SessionPhase::Ended => None,
             phase => self.session.on_phase(phase, self.now()),
         };
-        if let Some(resume) = &mut self.resume {
-            resume.playlist_url = info.playlist_url.clone().or(resume.playlist_url.take());
-        }
+        let known = self.resume.take().filter(|resume| resume.session_id == info.id);
+        let mut resume = known.unwrap_or_else(|| ResumePoint { session_id: info.id.clone(), ..ResumePoint::default() });
+        resume.playlist_url = info.playlist_url.clone().or(resume.playlist_url.take());
+        self.resume = Some(resume);
         self.view.info = info;
+        self.view.answered = true;
         match transition {
             Some(transition) => self.enter(transition),
             // The announced start may have changed.
@@ -232,33 +258,7 @@ impl Conductor {
         if let Some(transition) = self.session.on_tick(self.now()) {
             self.enter(transition);
         }
-        self.publish();
-    }
-
-    fn enter(&mut self, transition: Transition) {
-        let (code, message) = match transition.state {
-            SessionState::Connecting => ("session.connecting", "Looking for the space"),
-            SessionState::Waiting => ("session.waiting", "The space is known and gives no audio yet"),
-            SessionState::Live => ("session.live", "The space's audio goes on the air"),
-            SessionState::Gap => ("session.gap", "The space gives no audio; the slate tells so"),
-            SessionState::Ended => ("session.ended", "The space is over"),
-        };
-        self.handles.events.info(code, "session", message);
-        self.handles.archive.state(code.trim_start_matches("session."), message);
-        self.show(transition.state, transition.at);
-    }
-
-    fn show(&mut self, state: SessionState, at: ProgramTime) {
-        let handles = &self.handles;
-        let line = words::slate_line(
-            &handles.texts,
-            state,
-            self.view.info.scheduled_start,
-            handles.clock.wall(),
-            &handles.zone,
-        );
-        handles.desk.say(&line, state == SessionState::Live, at);
-        self.view.slate = line;
+        self.count_down();
         self.publish();
     }
 
@@ -272,39 +272,15 @@ impl Conductor {
         Outcome::Ended(at)
     }
 
-    fn tell_retry(&mut self, result: Result<SourceEnd, SourceError>, index: usize, pause: Duration) {
-        let Err(error) = result else { return };
-        let remedy = (error.class == SourceFault::Operator).then_some("The outputs stay on the air meanwhile.");
-        // The same fault again and again is told once.
-        if self.last_error.as_deref() != Some(&error.message) {
-            let message = format!("{}; source {} is tried in {:.0} s", error.message, index + 1, pause.as_secs_f64());
-            if error.is_permanent() {
-                self.handles.events.error("source.failed", "source", message, remedy);
-            } else {
-                self.handles.events.warning("source.failed", "source", message, remedy);
-            }
-        }
-        self.last_error = Some(error.message);
-    }
-
-    async fn wait(&mut self, pause: Duration, token: &CancellationToken) {
-        let until = tokio::time::Instant::now() + pause;
-        let mut tick = tokio::time::interval(TICK);
-        loop {
-            tokio::select! {
-                () = token.cancelled() => return,
-                () = tokio::time::sleep_until(until) => return,
-                _ = tick.tick() => self.on_tick(),
-            }
-        }
-    }
-
     fn now(&self) -> ProgramTime {
         self.handles.program.now()
     }
 
     fn publish(&mut self) {
         self.view.state = Some(self.session.state());
+        self.view.heard |= self.view.anchor.is_some();
+        let active = self.attempts.index();
+        self.view.sources = self.sources.iter().enumerate().map(|(index, slot)| slot.status(index == active)).collect();
         self.handles.view.send_replace(self.view.clone());
     }
 }

@@ -122,13 +122,15 @@ impl SlateDesk {
         });
     }
 
-    /// Takes the space's own title and host, where the operator gave none.
-    pub(super) fn describe(&self, title: Option<&str>, host: Option<&str>) {
+    /// Takes the space's own title and host, where the operator gave none. Those of an earlier space give way to a `fresh`
+    /// one that has none.
+    pub(super) fn describe(&self, title: Option<&str>, host: Option<&str>, fresh: bool) {
+        let blank = fresh.then_some("");
         self.change(self.program.now(), |content| {
-            if let (Some(title), false) = (title, content.own_title) {
+            if let (Some(title), false) = (title.or(blank), content.own_title) {
                 content.slate.title = title.to_owned();
             }
-            if let (Some(host), false) = (host, content.own_host) {
+            if let (Some(host), false) = (host.or(blank), content.own_host) {
                 content.slate.host = host.to_owned();
             }
         });

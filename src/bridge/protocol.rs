@@ -54,6 +54,27 @@ pub enum BridgeCommand {
         /// Whether it is being done; the text says why not.
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// Points the show at another source.
+    Source {
+        /// A Space's link, the address of a playlist or of other live audio.
+        url: String,
+        /// The source's name; the text says why not.
+        reply: oneshot::Sender<Result<String, String>>,
+    },
+}
+
+/// Body of `POST /v1/source`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceOrder {
+    /// A Space's link, the address of a playlist or of other live audio.
+    pub url: String,
+}
+
+/// Answer of `POST /v1/source`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceAccepted {
+    /// A short name of the source, without secrets.
+    pub source: String,
 }
 
 /// What can be done with an output.

@@ -1,11 +1,13 @@
-//! The routes of a bridge's protocol. No route reads a body, so that nothing of a request needs a bound but its time.
+//! The routes of a bridge's protocol. One route reads a body, with a bound; all else of a request needs a bound of time
+//! alone.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event as SseEvent, Sse};
@@ -21,13 +23,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::protocol::{
     ALERT_EVENT, BridgeCommand, BridgeService, EventPlace, Hello, OutputAction, Problem, STATUS_EVENT,
-    STATUS_INTERVAL_MS, VERSION_HEADER,
+    STATUS_INTERVAL_MS, SourceAccepted, SourceOrder, VERSION_HEADER,
 };
 use crate::alert::Event;
-use crate::status::{OutputStatus, PROTOCOL_VERSION, ShowStatus};
+use crate::status::{OutputStatus, PROTOCOL_VERSION, ShowStatus, SourceStatus};
 
 /// Time from a request to its answer; orders are understood in milliseconds or the bridge is stuck.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Largest body: a link of 4096 characters, however it is escaped.
+const BODY_MAX: usize = 32 << 10;
 
 #[derive(Clone)]
 struct Served {
@@ -45,6 +50,7 @@ pub(super) fn router(service: BridgeService, token: CancellationToken) -> Router
         .route("/v1/events", get(events))
         .route("/v1/outputs", get(outputs))
         .route("/v1/outputs/{name}/{action}", post(output))
+        .route("/v1/source", get(sources).post(source).layer(DefaultBodyLimit::max(BODY_MAX)))
         .route("/v1/end", post(end))
         .route("/v1/suspend", post(suspend))
         .fallback(no_route)
@@ -108,6 +114,24 @@ async fn output(State(served): State<Served>, Path((name, action)): Path<(String
     match answer.await {
         Ok(Ok(())) => Ok(Json(json!({"accepted": action, "output": name})).into_response()),
         Ok(Err(detail)) => Err(problem(StatusCode::CONFLICT, "refused", "The output cannot do this now.", &detail)),
+        Err(_) => Err(over()),
+    }
+}
+
+async fn sources(State(served): State<Served>) -> Json<Vec<SourceStatus>> {
+    Json(current(&served).sources.clone())
+}
+
+async fn source(State(served): State<Served>, body: Result<Json<SourceOrder>, JsonRejection>) -> Answer<Response> {
+    let Json(SourceOrder { url }) = body.map_err(|rejection| {
+        let detail = format!("Send {{\"url\": \"https://x.com/i/spaces/…\"}} as application/json: {rejection}.");
+        problem(StatusCode::BAD_REQUEST, "bad-request", "The order cannot be understood.", &detail)
+    })?;
+    let (reply, answer) = oneshot::channel();
+    order(&served, BridgeCommand::Source { url, reply }).await?;
+    match answer.await {
+        Ok(Ok(source)) => Ok((StatusCode::ACCEPTED, Json(SourceAccepted { source })).into_response()),
+        Ok(Err(detail)) => Err(problem(StatusCode::CONFLICT, "refused", "The show keeps its source.", &detail)),
         Err(_) => Err(over()),
     }
 }

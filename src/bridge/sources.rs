@@ -9,7 +9,7 @@ use super::BridgeError;
 use super::conductor::SourceSlot;
 use crate::alert::Events;
 use crate::clock::Clock;
-use crate::config::{Secrets, ShowConfig, SourceConfig, SourceKind};
+use crate::config::{Known, Secrets, ShowConfig, SourceConfig, SourceKind, source_of};
 use crate::gst::GstError;
 use crate::gst::decode_file::decode_start;
 use crate::media::{SAMPLE_RATE, StereoSample};
@@ -19,6 +19,7 @@ use crate::source::tone::ToneSource;
 use crate::source::uri::UriSource;
 use crate::source::x_space::XSpaceSource;
 use crate::source::x_space::auth::Auth;
+use crate::source::x_space::url::SpaceAddress;
 
 /// The bed loops: a minute is not heard as a loop, and is 23 MB of samples.
 const HOLD_SAMPLES: usize = 60 * SAMPLE_RATE as usize;
@@ -28,17 +29,47 @@ const HOLD_BYTES: u64 = 100_000_000;
 
 /// Every source of the list, in order.
 pub(super) fn build(config: &ShowConfig, secrets: &Secrets, clock: &Clock) -> Result<Vec<SourceSlot>, BridgeError> {
-    config
-        .sources
-        .iter()
-        .enumerate()
-        .map(|(index, own)| {
-            let source = source(index, own, config, secrets, clock)?;
-            let delay = own.delay.unwrap_or_else(|| source.default_delay());
-            let delay = (delay.as_secs_f64() * f64::from(SAMPLE_RATE)) as u64;
-            Ok(SourceSlot { source: Some(source), delay })
-        })
-        .collect()
+    config.sources.iter().enumerate().map(|(index, own)| slot(index, own, config, secrets, clock)).collect()
+}
+
+/// The source behind a link that an operator gives a running show. A Space is asked for as the first Space of the
+/// configuration is, with its login and its delay.
+///
+/// # Errors
+/// In words, with what to give instead.
+pub(super) fn of_link(
+    link: &str,
+    config: &ShowConfig,
+    secrets: &Secrets,
+    clock: &Clock,
+) -> Result<SourceSlot, BridgeError> {
+    let space_link =
+        |link: &str| SpaceAddress::parse(link).map(|address| address.session_id()).map_err(|error| error.to_string());
+    let known = Known { presets: &[], space_link: &space_link };
+    let mut own = SourceConfig { kind: source_of(link, known).map_err(BridgeError::Source)?, delay: None };
+    let spaces = |source: &SourceConfig| matches!(source.kind, SourceKind::XSpace { .. });
+    let first = config.sources.iter().position(spaces);
+    if let (SourceKind::XSpace { url, .. }, Some(index)) = (&own.kind, first) {
+        let url = url.clone();
+        own = config.sources[index].clone();
+        if let SourceKind::XSpace { url: old, .. } = &mut own.kind {
+            *old = url;
+        }
+    }
+    // Secrets are found by a source's place in the list; one that is not there has none.
+    slot(first.unwrap_or(config.sources.len()), &own, config, secrets, clock)
+}
+
+fn slot(
+    index: usize,
+    own: &SourceConfig,
+    config: &ShowConfig,
+    secrets: &Secrets,
+    clock: &Clock,
+) -> Result<SourceSlot, BridgeError> {
+    let source = source(index, own, config, secrets, clock)?;
+    let delay = own.delay.unwrap_or_else(|| source.default_delay());
+    Ok(SourceSlot::new(source, (delay.as_secs_f64() * f64::from(SAMPLE_RATE)) as u64))
 }
 
 fn source(

@@ -93,6 +93,13 @@ pub struct ShowRecord {
     /// The last known playlist of the session, so that a resumed show hears before it looks anything up.
     #[serde(default)]
     pub playlist_url: Option<String>,
+    /// The link of the source, where it is another than those of the configuration: the operator's word, or the host's
+    /// next space.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Whether the outputs were opened: they are again, before anything is asked.
+    #[serde(default)]
+    pub on_air: bool,
     /// [`fingerprint`] of what makes it this show and no other.
     #[serde(default)]
     pub fingerprint: String,
@@ -109,6 +116,8 @@ impl ShowRecord {
             suspended_at: None,
             ended_at: None,
             playlist_url: None,
+            source: None,
+            on_air: false,
             fingerprint,
         }
     }

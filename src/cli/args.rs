@@ -55,6 +55,9 @@ pub enum Command {
     /// What happened in a show, for the morning after
     #[command(subcommand)]
     Show(ShowCommand),
+    /// Say where a show's audio comes from, or point it at another space
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Find every error in a configuration file, and the upload it needs
     Check(CheckArgs),
     /// Examine this machine and, with a link, the whole way to the space
@@ -244,6 +247,28 @@ pub struct ReportArgs {
     /// Everything as one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// The verbs of `source`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SourceCommand {
+    /// Point a live show at another space; its outputs never notice
+    Set {
+        /// Link or id of a Space, address of a playlist or of other live audio
+        link: String,
+        /// Name of the show; needed if several are on the air
+        #[arg(long)]
+        show: Option<String>,
+    },
+    /// List where a show's audio comes from, and which of it is heard
+    List {
+        /// Name of the show; needed if several are on the air
+        #[arg(long)]
+        show: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Arguments of `check`.

@@ -14,6 +14,7 @@ mod prepare;
 mod rehearse;
 mod run;
 mod show;
+mod source;
 mod status;
 mod tally;
 mod ui;
@@ -73,6 +74,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::End(args) => end::run(&args),
         Command::Output(args) => output::run(&args),
         Command::Show(command) => show::run(&command),
+        Command::Source(args) => source::run(&args),
         Command::Check(args) => wiring::check(&args),
         Command::Doctor(args) => wiring::doctor(&args),
         Command::Rehearse(args) => wiring::rehearse(&args, &global),

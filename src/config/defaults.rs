@@ -38,12 +38,27 @@ impl Default for SlateTexts {
         Self {
             connecting: "Connecting to the space".into(),
             scheduled: "Starts at {time} {zone}".into(),
+            countdown: countdown(),
+            late: late(),
             waiting: "Waiting for the space to open".into(),
             live: "Live".into(),
             gap: "The space has dropped out, back in a moment".into(),
+            next: next(),
             ended: "Ended, thank you".into(),
         }
     }
+}
+
+pub(super) fn countdown() -> String {
+    "Starts in {left}".into()
+}
+
+pub(super) fn late() -> String {
+    "Waiting for the space to open".into()
+}
+
+pub(super) fn next() -> String {
+    "The space is over; waiting for the next one".into()
 }
 
 impl Default for RecordingConfig {

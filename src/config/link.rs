@@ -92,6 +92,22 @@ pub fn from_link(options: &RunOptions, base_dir: &Path, known: Known<'_>) -> Res
     }
 }
 
+/// The source that a link names, as `source set` takes it: without a login, which belongs to the show.
+///
+/// # Errors
+/// In words, with what to give instead.
+pub fn source_of(link: &str, known: Known<'_>) -> Result<SourceKind, String> {
+    let report = Report::default();
+    let options = RunOptions { link: link.to_owned(), ..RunOptions::default() };
+    match source(&options, Path::new("/"), known, &report) {
+        Some((kind, _)) if report.is_clean() => Ok(kind),
+        _ => {
+            let words: Vec<String> = report.into_problems().iter().map(ToString::to_string).collect();
+            Err(words.join("; "))
+        }
+    }
+}
+
 fn show(options: &RunOptions, found_name: Option<&str>, report: &Report) -> ShowSettings {
     let name = options.name.as_deref().or(found_name).unwrap_or("show");
     if let Err((message, remedy)) = address::plain_name(name) {
@@ -107,6 +123,9 @@ fn show(options: &RunOptions, found_name: Option<&str>, report: &Report) -> Show
         timezone: options.timezone.clone().unwrap_or_else(system_timezone),
         closing: super::CLOSING,
         give_up_after: None,
+        on_air_before: None,
+        start: None,
+        follow_host: None,
     }
 }
 

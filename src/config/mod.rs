@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -35,7 +36,7 @@ pub use alert::{AlertAction, AlertConfig, WrittenUrl};
 pub use defaults::CLOSING;
 pub use file::load;
 pub use known::{CUSTOM, Known, PresetDefaults, SpaceLinkReader};
-pub use link::{RunOptions, from_link};
+pub use link::{RunOptions, from_link, source_of};
 pub use problem::Problem;
 pub use read::read;
 pub use secrets::Secrets;
@@ -80,6 +81,15 @@ pub struct ShowSettings {
     pub closing: Duration,
     /// Gives up when the space has not started for this long; none waits for ever.
     pub give_up_after: Option<Duration>,
+    /// How long before the announced start the outputs open; none opens them with the show.
+    #[serde(default)]
+    pub on_air_before: Option<Duration>,
+    /// The announced start, where the operator knows better than the platform.
+    #[serde(default)]
+    pub start: Option<Timestamp>,
+    /// How long after the end of a space the show waits for the host's next one; none ends the show.
+    #[serde(default)]
+    pub follow_host: Option<Duration>,
 }
 
 /// One source of the list.
@@ -154,19 +164,29 @@ pub struct SlateConfig {
     pub texts: SlateTexts,
 }
 
-/// What the slate says in each state. `{time}` and `{zone}` stand for the announced start.
+/// What the slate says in each state. `{time}` and `{zone}` stand for the announced start, `{left}` for the time until
+/// then and `{late}` for the time since.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SlateTexts {
     /// Nothing is known yet.
     pub connecting: String,
     /// A start is announced; `{time}`, `{zone}`.
     pub scheduled: String,
-    /// The start is due or unknown, and the space has not opened.
+    /// The announced start is less than an hour away; `{time}`, `{zone}`, `{left}`.
+    #[serde(default = "defaults::countdown")]
+    pub countdown: String,
+    /// The announced start is over, and the space has not opened; `{time}`, `{zone}`, `{late}`.
+    #[serde(default = "defaults::late")]
+    pub late: String,
+    /// No start is announced, and the space has not opened.
     pub waiting: String,
     /// Space audio is on the air.
     pub live: String,
     /// The space was live and there is no audio from it.
     pub gap: String,
+    /// A space is over, and the host's next one is waited for.
+    #[serde(default = "defaults::next")]
+    pub next: String,
     /// Over.
     pub ended: String,
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use toml::de::DeTable;
 
 use super::known::Known;
@@ -86,7 +87,9 @@ fn show(mut section: Section<'_>) -> Option<ShowSettings> {
         section.problem("timezone", message, remedy);
     }
     let hour = Duration::from_secs(3600);
+    let now = section.says("on_air_before", "now");
     let never = section.says("give_up_after", "never");
+    let off = section.says("follow_host", "off");
     let settings = ShowSettings {
         name: name.unwrap_or_default(),
         title: section.text("title"),
@@ -98,9 +101,22 @@ fn show(mut section: Section<'_>) -> Option<ShowSettings> {
         } else {
             section.duration("give_up_after", Duration::from_secs(1)..=24 * 30 * hour)
         },
+        on_air_before: if now { None } else { section.duration("on_air_before", Duration::ZERO..=24 * hour) },
+        start: start(&mut section),
+        follow_host: if off { None } else { section.duration("follow_host", Duration::from_secs(1)..=24 * hour) },
     };
     section.finish();
     Some(settings)
+}
+
+/// An announced start with its offset from UTC: a time of day alone could be meant in any zone.
+fn start(section: &mut Section<'_>) -> Option<Timestamp> {
+    let start = section.text("start")?.parse();
+    if start.is_err() {
+        let remedy = "Write date, time and offset, such as \"2024-08-12T20:00:00+02:00\", or Z for UTC";
+        section.problem("start", "is no moment", remedy);
+    }
+    start.ok()
 }
 
 fn recording(mut section: Section<'_>, base: &Path) -> RecordingConfig {

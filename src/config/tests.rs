@@ -188,7 +188,7 @@ fn each_fault_has_its_own_words() {
         ("slate = 3", "source[1].slate (line 6): unknown key. Known here: kind, delay, duration."),
         (
             "[slate.texts]\ngap = \"{tme}\"",
-            "slate.texts.gap (line 7): {tme} stands for nothing here. Only {time} and {zone} are filled in, and only in the text scheduled.",
+            "slate.texts.gap (line 7): {tme} stands for nothing here. Only the texts scheduled, countdown and late have something to fill in.",
         ),
         (
             "[x]\napi_base = \"http://x.com\"",

@@ -62,6 +62,8 @@ pub struct SessionInfo {
     pub title: Option<String>,
     /// Host's handle; hostile text.
     pub host: Option<String>,
+    /// The platform's own id of the host: what the host's next session is found by.
+    pub host_id: Option<String>,
     /// The platform's state in its own word.
     pub platform_state: Option<String>,
     /// Whether audio is to be expected now.
@@ -240,6 +242,26 @@ pub struct SourceContext {
 /// The future of one attempt.
 pub type Attempt<'a> = Pin<Box<dyn Future<Output = Result<SourceEnd, SourceError>> + Send + 'a>>;
 
+/// The future of one look for a host's next session.
+pub type Look<'a> = Pin<Box<dyn Future<Output = Result<Option<Successor>, SourceError>> + Send + 'a>>;
+
+/// The next session of a host, found.
+pub struct Successor {
+    /// Hears it.
+    pub source: Box<dyn Source>,
+    /// What an operator would give for it: a restarted show goes on with it.
+    pub link: String,
+}
+
+/// Looks for the next session of a host.
+pub trait Search: Send {
+    /// Whether the host of the session `known` has another one live now.
+    fn look<'a>(&'a mut self, known: &'a SessionInfo) -> Look<'a>;
+
+    /// Shortest pause between two looks that the platform is to be asked for.
+    fn pause(&self) -> Duration;
+}
+
 /// One way to get audio.
 pub trait Source: Send {
     /// A short name for logs and the terminal, without secrets.
@@ -250,6 +272,16 @@ pub trait Source: Send {
 
     /// Whether pieces arrive in bursts and wait to be fetched (HLS), or as a stream that is lost if not read.
     fn is_continuous(&self) -> bool;
+
+    /// The session that this will be, where that is known beforehand: what an archive holds of it is gone on with.
+    fn session_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Looks for the session that the host opens after this one; none where the platform knows no such thing.
+    fn successor(&self) -> Option<Box<dyn Search>> {
+        None
+    }
 
     /// One attempt.
     fn run(&mut self, context: SourceContext) -> Attempt<'_>;

@@ -11,6 +11,7 @@ mod picture;
 mod protocol;
 mod recording;
 mod rehearsal_parts;
+mod sessions;
 mod show;
 mod show_faults;
 mod simulated_space;

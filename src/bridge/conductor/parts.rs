@@ -1,10 +1,14 @@
 //! What a conductor works with, and what it tells.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
+use super::hunt::SharedSearch;
 use crate::alert::Events;
 use crate::bridge::archive::Archive;
 use crate::bridge::desk::SlateDesk;
@@ -14,14 +18,64 @@ use crate::media::ProgramTime;
 use crate::program::Program;
 use crate::session::SessionState;
 use crate::source::{SessionInfo, Source};
-use crate::status::SpeakerStatus;
+use crate::status::{SourceStatus, SpeakerStatus};
 
 /// A source of the list and how long after its edge it goes on the air.
 pub(in crate::bridge) struct SourceSlot {
     /// The source; away while an attempt runs.
-    pub(in crate::bridge) source: Option<Box<dyn Source>>,
+    source: Option<Box<dyn Source>>,
+    /// Its name for people.
+    name: String,
     /// Delay between "could be had" and "on the air", in 48 kHz samples.
     pub(in crate::bridge) delay: u64,
+    /// Looks for the host's next session.
+    search: Option<SharedSearch>,
+}
+
+impl SourceSlot {
+    /// A slot of `source`.
+    pub(in crate::bridge) fn new(source: Box<dyn Source>, delay: u64) -> Self {
+        let search = source.successor().map(SharedSearch::new);
+        Self { name: crate::text::plain(&source.describe(), 120), source: Some(source), delay, search }
+    }
+
+    /// Its name for people.
+    pub(in crate::bridge) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Takes the source out for an attempt; none while one runs.
+    pub(super) fn take(&mut self) -> Option<Box<dyn Source>> {
+        self.source.take()
+    }
+
+    /// The attempt is over.
+    pub(super) fn put(&mut self, source: Box<dyn Source>) {
+        self.source = Some(source);
+    }
+
+    /// The session that it will be, where that is known.
+    pub(super) fn session_id(&self) -> Option<String> {
+        self.source.as_ref()?.session_id()
+    }
+
+    /// Looks for the host's next session; none where that cannot be done.
+    pub(super) fn search(&self) -> Option<SharedSearch> {
+        self.search.clone()
+    }
+
+    /// What the status says of it.
+    pub(super) fn status(&self, active: bool) -> SourceStatus {
+        SourceStatus { name: self.name.clone(), active }
+    }
+}
+
+/// Another source than those that the show began with.
+pub(in crate::bridge) struct Following {
+    /// The source.
+    pub(in crate::bridge) slot: SourceSlot,
+    /// What an operator gives for it.
+    pub(in crate::bridge) link: String,
 }
 
 /// What the status shows of the session.
@@ -43,6 +97,18 @@ pub(in crate::bridge) struct SessionView {
     pub(in crate::bridge) skipped: u64,
     /// What the slate says.
     pub(in crate::bridge) slate: String,
+    /// When it is announced for, by the operator's word or else the platform's.
+    pub(in crate::bridge) start: Option<Timestamp>,
+    /// Whether a source has said what it knows, or failed to.
+    pub(in crate::bridge) answered: bool,
+    /// Whether any session of the show had sound for the air.
+    pub(in crate::bridge) heard: bool,
+    /// Until when the host's next space is waited for, by the schedule's clock.
+    pub(in crate::bridge) holds_until: Option<Timestamp>,
+    /// Every source of the list.
+    pub(in crate::bridge) sources: Vec<SourceStatus>,
+    /// The source's link, where it is another than those that the show began with.
+    pub(in crate::bridge) link: Option<String>,
 }
 
 /// How a session ended.
@@ -74,4 +140,10 @@ pub(in crate::bridge) struct Handles {
     pub(in crate::bridge) zone: TimeZone,
     /// What the status shows.
     pub(in crate::bridge) view: watch::Sender<SessionView>,
+    /// The operator's word on when the first space starts.
+    pub(in crate::bridge) start: Option<Timestamp>,
+    /// How long the host's next space is waited for; none ends the show with the first.
+    pub(in crate::bridge) follow: Option<Duration>,
+    /// Whether the show has been on the air for a while, so that people look at it.
+    pub(in crate::bridge) on_the_air: Arc<AtomicBool>,
 }

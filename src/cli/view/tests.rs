@@ -53,6 +53,7 @@ pub(in crate::cli) fn a_status() -> ShowStatus {
         bridge: BridgeStatus { pid: 1, version: "0.1.0".into(), started_at: jiff::Timestamp::UNIX_EPOCH, resumes: 0 },
         state: ShowState::Live,
         words: "The space is on the air".into(),
+        sources: Vec::new(),
         session: Some(SessionStatus {
             id: "1".into(),
             title: Some("A long night".into()),

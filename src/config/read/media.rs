@@ -84,11 +84,17 @@ fn texts(mut section: Section<'_>) -> SlateTexts {
     let default = SlateTexts::default();
     let mut text = |key: &str, fallback: String| {
         let text = section.text(key).unwrap_or(fallback);
-        let unknown =
-            text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).find(|(hole, _)| !known_hole(key, hole));
+        let unknown = text
+            .split('{')
+            .skip(1)
+            .filter_map(|rest| rest.split_once('}'))
+            .find(|(hole, _)| !holes(key).contains(hole));
         if let Some((hole, _)) = unknown {
             let shown: String = hole.chars().take(20).collect();
-            let remedy = "Only {time} and {zone} are filled in, and only in the text scheduled";
+            let remedy = match holes(key) {
+                [] => "Only the texts scheduled, countdown and late have something to fill in".to_owned(),
+                holes => format!("Filled in here: {{{}}}", holes.join("}, {")),
+            };
             section.problem(key, format!("{{{shown}}} stands for nothing here"), remedy);
         }
         text
@@ -96,15 +102,24 @@ fn texts(mut section: Section<'_>) -> SlateTexts {
     let texts = SlateTexts {
         connecting: text("connecting", default.connecting),
         scheduled: text("scheduled", default.scheduled),
+        countdown: text("countdown", default.countdown),
+        late: text("late", default.late),
         waiting: text("waiting", default.waiting),
         live: text("live", default.live),
         gap: text("gap", default.gap),
+        next: text("next", default.next),
         ended: text("ended", default.ended),
     };
     section.finish();
     texts
 }
 
-fn known_hole(key: &str, hole: &str) -> bool {
-    key == "scheduled" && matches!(hole, "time" | "zone")
+/// What is filled into a text.
+fn holes(key: &str) -> &'static [&'static str] {
+    match key {
+        "scheduled" => &["time", "zone"],
+        "countdown" => &["time", "zone", "left"],
+        "late" => &["time", "zone", "late"],
+        _ => &[],
+    }
 }

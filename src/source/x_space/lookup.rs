@@ -52,6 +52,10 @@ pub(super) async fn find(
             Err(error) => return without_api(error, reporter).await,
         };
         if metadata.state.is_over() {
+            // Who hosted it is what the next one is found by.
+            if reporter.resume.is_some() {
+                reporter.session(metadata.session(id.as_str())).await?;
+            }
             return over(&metadata, reporter);
         }
         reporter.session(metadata.session(id.as_str())).await?;

@@ -81,6 +81,8 @@ pub struct Metadata {
     pub title: Option<String>,
     /// The host's handle, cleaned.
     pub host: Option<String>,
+    /// The host's user id: digits.
+    pub host_id: Option<String>,
     /// Announced start.
     pub scheduled_start: Option<Timestamp>,
     /// Start.
@@ -96,6 +98,7 @@ impl Metadata {
             id: id.to_owned(),
             title: self.title.clone(),
             host: self.host.clone(),
+            host_id: self.host_id.clone(),
             platform_state: Some(self.state_word.clone()),
             phase: self.state.phase(),
             scheduled_start: self.scheduled_start,
@@ -198,10 +201,19 @@ fn metadata_of(metadata: &Value, host: Option<&Value>) -> Metadata {
             .or_else(|| host_name("twitter_screen_name"))
             .or_else(|| creator_name("name"))
             .or_else(|| host_name("display_name")),
+        host_id: user_id(creator, host),
         scheduled_start: time("scheduled_start"),
         started_at: time("started_at"),
         ended_at: time("ended_at"),
     }
+}
+
+/// The id of the creator, or of the first admin where X does not tell the creator. It becomes a part of a query.
+fn user_id(creator: Option<&Value>, host: Option<&Value>) -> Option<String> {
+    let of_creator = creator.and_then(|creator| creator.get("rest_id")?.as_str());
+    let found = of_creator.or_else(|| host?.pointer("/user_results/rest_id")?.as_str())?;
+    let fits = (1..=20).contains(&found.len()) && found.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| found.to_owned())
 }
 
 fn cleaned(value: Option<&Value>) -> Option<String> {

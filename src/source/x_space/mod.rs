@@ -29,6 +29,7 @@ mod lookup;
 pub mod metadata;
 mod quiet;
 pub mod segment;
+mod successor;
 mod timeline;
 pub mod url;
 
@@ -116,6 +117,15 @@ impl Source for XSpaceSource {
             SpaceAddress::Space { id, .. } => format!("Space {}", id.as_str()),
             SpaceAddress::Playlist(url) => format!("playlist at {}", url.host_str().unwrap_or_default()),
         }
+    }
+
+    fn session_id(&self) -> Option<String> {
+        Some(self.address.session_id())
+    }
+
+    fn successor(&self) -> Option<Box<dyn super::Search>> {
+        let Self { api, client, config, .. } = self;
+        Some(Box::new(successor::HostSearch { api: api.clone(), client: client.clone(), config: config.clone() }))
     }
 
     /// 6 s. X's playlists have a target duration of 4 s, so that they are looked at every 2 s, and segments of 3 s. A

@@ -109,6 +109,14 @@ impl Stage {
         Self::with_closing(sections, "1s")
     }
 
+    /// [`Stage::new`] with further keys of `[show]`, each on its own line.
+    pub(crate) fn with_show(sections: &str, keys: &str) -> Self {
+        let stage = Self::new(sections);
+        let text = fs::read_to_string(stage.path("show.toml")).expect("a configuration");
+        fs::write(stage.path("show.toml"), text.replacen("[show]\n", &format!("[show]\n{keys}\n"), 1)).expect("a file");
+        stage
+    }
+
     /// [`Stage::new`] with a closing slate of some length.
     pub(crate) fn with_closing(sections: &str, closing: &str) -> Self {
         let stage = Self { folder: tempfile::tempdir().expect("a folder") };

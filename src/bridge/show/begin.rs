@@ -1,0 +1,185 @@
+//! How a show begins: its stages built and joined, or taken up again.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use jiff::tz::TimeZone;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::gate::Gate;
+use super::{RING_SECONDS, SPACE_DELAY, Show};
+use crate::alert::Events;
+use crate::bridge::archive::Archive;
+use crate::bridge::board::Board;
+use crate::bridge::conductor::{Conductor, Handles, SessionView, SourceSlot};
+use crate::bridge::desk::SlateDesk;
+use crate::bridge::outputs::Outputs;
+use crate::bridge::protocol::BridgeService;
+use crate::bridge::state_folder::{ShowRecord, StateError, StateFolder, fingerprint};
+use crate::bridge::telling::Telling;
+use crate::bridge::{BridgeError, socket, sources};
+use crate::clock::Clock;
+use crate::config::{Secrets, ShowConfig};
+use crate::encode::audio::AudioEncode;
+use crate::gst;
+use crate::media::{SAMPLE_RATE, StereoSample};
+use crate::program::{Program, ProgramSettings};
+
+impl Show {
+    /// Builds the stages and joins them.
+    pub(super) async fn begin(
+        config: ShowConfig,
+        secrets: Secrets,
+        folder: StateFolder,
+        clock: Clock,
+    ) -> Result<Self, BridgeError> {
+        let lock = folder.lock()?;
+        gst::init()?;
+        check_machine(&config)?;
+        let events = Events::new(clock.clone());
+        let record = take_up(&folder, &config, &clock)?;
+        let archive = Archive::open(&config, record.archive.as_deref(), &clock, &events)?;
+        let (slots, link) = take_sources(&config, &secrets, &record, &clock, &events)?;
+        let (encode, feed) = AudioEncode::start(config.program.sample_rate, config.program.audio_kbps)?;
+        let (program, desk) = start_media(&config, encode, &slots, &clock, &events).await?;
+        let (gate, opened) = Gate::of(&config, record.on_air, clock.now());
+        let outputs = Outputs::start(&opened, &secrets, &feed, desk.timeline(), &clock, &events);
+        let (view_sender, view) = watch::channel(SessionView::default());
+        let board = Board::new(&config, &clock, &record, program.clone(), &outputs, &archive, view);
+        let (status_sender, status) = watch::channel(Arc::new(board.status(&events)));
+        let (command_sender, commands) = mpsc::channel(16);
+        let told_of = (&folder, &record, archive.folder());
+        let telling = Telling::start((&config, &secrets), told_of, (&events, &clock), status.clone());
+        let service = BridgeService { status, events: events.clone(), commands: command_sender };
+        let (socket, socket_token) = start_socket(&folder, service);
+        let board = board.publish_to(status_sender);
+        let on_the_air = Arc::new(AtomicBool::new(record.resumes > 0));
+        let handles = Handles {
+            clock: clock.clone(),
+            events: events.clone(),
+            program: program.clone(),
+            archive: archive.clone(),
+            desk: desk.clone(),
+            texts: config.slate.texts.clone(),
+            zone: TimeZone::get(&config.show.timezone).unwrap_or(TimeZone::UTC),
+            view: view_sender,
+            start: config.show.start,
+            follow: config.show.follow_host,
+            on_the_air: on_the_air.clone(),
+        };
+        let (orders, other_sources) = mpsc::channel(4);
+        let resume = archive.resume_point(record.playlist_url.clone());
+        let conductor = Conductor::new(handles, slots, link, resume, other_sources);
+        let conductor_token = CancellationToken::new();
+        let conductor = tokio::spawn(conductor.run(conductor_token.clone()));
+        let mut show = Self {
+            config,
+            secrets,
+            clock,
+            events,
+            folder,
+            record,
+            archive,
+            program,
+            outputs,
+            board,
+            commands,
+            orders,
+            gate,
+            on_the_air,
+            conductor,
+            conductor_token,
+            socket_token,
+            socket,
+            desk,
+            telling,
+            suspend: CancellationToken::new(),
+            _lock: lock,
+        };
+        show.save_record();
+        Ok(show)
+    }
+}
+
+/// The machine has what this show needs, or the error names every missing package.
+fn check_machine(config: &ShowConfig) -> Result<(), BridgeError> {
+    let missing = gst::elements::missing();
+    if !missing.is_empty() {
+        return Err(BridgeError::MissingElements(missing));
+    }
+    if config.outputs.iter().any(|output| output.url.scheme() == "rtmps") && !gst::elements::tls_available() {
+        return Err(BridgeError::NoTls);
+    }
+    Ok(())
+}
+
+/// The record of an earlier run that this one goes on with, or a new one.
+fn take_up(folder: &StateFolder, config: &ShowConfig, clock: &Clock) -> Result<ShowRecord, StateError> {
+    let now = clock.wall();
+    // What makes it the same show: its name and where its audio comes from.
+    let identity = serde_json::to_vec(&(&config.show.name, &config.sources)).unwrap_or_default();
+    let print = fingerprint(&identity);
+    match folder.load()? {
+        Some(mut record) if record.is_resumable(now, &print) => {
+            record.resumes += 1;
+            record.suspended_at = None;
+            Ok(record)
+        }
+        _ => Ok(ShowRecord::new(&config.show.name, print, now)),
+    }
+}
+
+/// The sources that the show goes on with: those of the configuration, or the one that took their place before a restart.
+fn take_sources(
+    config: &ShowConfig,
+    secrets: &Secrets,
+    record: &ShowRecord,
+    clock: &Clock,
+    events: &Events,
+) -> Result<(Vec<SourceSlot>, Option<String>), BridgeError> {
+    if let Some(link) = &record.source {
+        match sources::of_link(link, config, secrets, clock) {
+            Ok(slot) => return Ok((vec![slot], Some(link.clone()))),
+            Err(error) => {
+                let message = format!("The show goes on with the configuration's sources: {error}");
+                events.warning("source.lost", "source", message, Some("Use spacebridge source set LINK."));
+            }
+        }
+    }
+    Ok((sources::build(config, secrets, clock)?, None))
+}
+
+/// The program and the slate that stands on it from its first moment.
+async fn start_media(
+    config: &ShowConfig,
+    mut encode: AudioEncode,
+    slots: &[SourceSlot],
+    clock: &Clock,
+    events: &Events,
+) -> Result<(Arc<Program>, SlateDesk), BridgeError> {
+    let delay = slots.iter().map(|slot| slot.delay).max().unwrap_or(0).max(SPACE_DELAY);
+    let settings = ProgramSettings {
+        gain_db: config.program.gain_db,
+        limit_dbtp: config.program.limit_dbtp,
+        hold: sources::hold_audio(config, events).await,
+        capacity_seconds: RING_SECONDS + (delay / u64::from(SAMPLE_RATE)) as u32,
+    };
+    let first = encode.position();
+    let consumer = Box::new(move |block: &[StereoSample]| encode.push(block).map_err(|error| error.to_string()));
+    let program = Arc::new(Program::start(&settings, first, consumer).map_err(BridgeError::Thread)?);
+    let desk = SlateDesk::start(config, program.clone(), clock, events).await?;
+    Ok((program, desk))
+}
+
+fn start_socket(folder: &StateFolder, service: BridgeService) -> (JoinHandle<()>, CancellationToken) {
+    let token = CancellationToken::new();
+    let (folder, stop) = (folder.clone(), token.clone());
+    let task = tokio::spawn(async move {
+        if let Err(error) = socket::serve(&folder, service, stop).await {
+            tracing::error!(%error, "The show's protocol is not served.");
+        }
+    });
+    (task, token)
+}

@@ -1,0 +1,29 @@
+//! `spacebridge source`: says where a show's audio comes from, or points it at another space.
+
+use std::process::ExitCode;
+
+use super::args::SourceCommand;
+use super::words::clean;
+use super::{client_of, runtime, say, say_json};
+
+/// Does one verb.
+pub(super) fn run(command: &SourceCommand) -> anyhow::Result<ExitCode> {
+    let (SourceCommand::Set { show, .. } | SourceCommand::List { show, .. }) = command;
+    let client = client_of(show.as_deref())?;
+    runtime()?.block_on(async {
+        match command {
+            SourceCommand::Set { link, .. } => {
+                let source = client.set_source(link).await?;
+                say(&format!("The show goes over to {}; the outputs stay on the air.", clean(&source)));
+            }
+            SourceCommand::List { json: true, .. } => say_json(&client.sources().await?)?,
+            SourceCommand::List { .. } => {
+                for (index, source) in client.sources().await?.iter().enumerate() {
+                    let mark = if source.active { "on " } else { "   " };
+                    say(&format!("{mark} {}  {}", index + 1, clean(&source.name)));
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
