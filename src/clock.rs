@@ -20,6 +20,22 @@ pub struct Pace {
     pub speed: f64,
 }
 
+/// A moment that no step of the wall clock moves: seconds since the machine started, sleep included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootMark {
+    /// Which start of the machine; marks of two starts cannot be compared.
+    pub boot: String,
+    /// Seconds since then.
+    pub seconds: u64,
+}
+
+impl BootMark {
+    /// How long before `later` this was; none if the machine has started anew in between, or time ran backwards.
+    pub fn until(&self, later: &Self) -> Option<Duration> {
+        (self.boot == later.boot).then(|| later.seconds.checked_sub(self.seconds).map(Duration::from_secs))?
+    }
+}
+
 /// Gives wall, monotonic and schedule time. Clones share one time.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
@@ -66,6 +82,13 @@ impl Clock {
         Instant::now()
     }
 
+    /// The moment as the machine counts it; none where the system does not say which start of the machine this is.
+    pub fn boot(&self) -> Option<BootMark> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Some(BootMark { boot: boot.trim().to_owned(), seconds: u64::try_from(since.tv_sec).ok()? })
+    }
+
     /// Waits on the async runtime.
     pub async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
@@ -88,6 +111,18 @@ mod tests {
         clock.step_wall(-3_600_000);
         assert!(clock.wall() < wall);
         assert!(clock.now() >= mono);
+    }
+
+    #[test]
+    fn marks_of_one_boot_are_apart_by_true_time_and_those_of_two_boots_by_none() {
+        let clock = Clock::system();
+        let before = clock.boot().expect("Linux says which boot this is");
+        clock.step_wall(3_600_000);
+        let after = clock.boot().expect("a mark");
+        assert!(before.until(&after).expect("the same boot") < Duration::from_secs(5));
+        assert_eq!(after.until(&BootMark { boot: "another".into(), ..after.clone() }), None);
+        let earlier = BootMark { seconds: after.seconds + 9, ..after.clone() };
+        assert_eq!(earlier.until(&after), None);
     }
 
     #[test]

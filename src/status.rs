@@ -51,6 +51,9 @@ pub struct BridgeStatus {
     pub started_at: Timestamp,
     /// How often the show was resumed after a crash or a suspension.
     pub resumes: u32,
+    /// Whether the process that supervised it is gone: nobody would start it again. The next `run` takes it over.
+    #[serde(default)]
+    pub orphaned: bool,
 }
 
 /// Where a show stands.

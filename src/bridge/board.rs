@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::archive::Archive;
 use super::conductor::SessionView;
+use super::orphan::Lineage;
 use super::outputs::Outputs;
 use super::state_folder::ShowRecord;
 use super::words::{self, Situation};
@@ -43,6 +44,7 @@ pub(super) struct Board {
     /// What the slate says since the show itself took the word from its session.
     slate: Option<String>,
     sender: Option<StatusSender>,
+    lineage: Lineage,
 }
 
 impl Board {
@@ -64,6 +66,7 @@ impl Board {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 started_at: clock.wall(),
                 resumes: record.resumes,
+                orphaned: false,
             },
             level: program.level(),
             program,
@@ -74,6 +77,7 @@ impl Board {
             opens_at: None,
             slate: None,
             sender: None,
+            lineage: Lineage::new(clock.clone()),
         }
     }
 
@@ -116,8 +120,15 @@ impl Board {
         })
     }
 
+    /// Whether nobody supervises this process any more, for so long that its show is suspended.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lineage.is_abandoned()
+    }
+
     /// Puts the status together and publishes it.
     pub(super) fn update(&mut self, events: &Events) {
+        self.lineage.look(events);
+        self.bridge.orphaned = self.lineage.is_orphaned();
         if let Some(sender) = &self.sender {
             sender.send_replace(Arc::new(self.status(events)));
         }

@@ -11,7 +11,7 @@ use super::BridgeError;
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::ShowConfig;
-use crate::encode::picture::{DeskServices, FrameSource, PictureDesk, PictureSettings};
+use crate::encode::picture::{DeskServices, FrameSource, PATIENCE, PictureDesk, PictureSettings};
 use crate::media::{PictureTimeline, ProgramTime};
 use crate::picture::{Slate, SlateContent};
 use crate::program::Program;
@@ -79,7 +79,8 @@ impl SlateDesk {
         };
         let settings = PictureSettings { format: config.slate.format, video_kbps: config.slate.video_kbps };
         let token = CancellationToken::new();
-        let services = DeskServices { clock: clock.clone(), events: events.clone(), token: token.clone() };
+        let services =
+            DeskServices { clock: clock.clone(), events: events.clone(), token: token.clone(), patience: PATIENCE };
         let reached = program.clone();
         let (desk, timeline) =
             PictureDesk::start(Drawn(slate), settings, first.clone(), move || reached.now(), services).await?;

@@ -6,6 +6,9 @@ mod board;
 pub mod client;
 mod conductor;
 mod desk;
+mod keeper;
+pub(crate) mod obituary;
+mod orphan;
 mod outputs;
 pub mod protocol;
 mod routes;
@@ -16,6 +19,7 @@ mod speakers;
 mod sse;
 pub mod state_folder;
 mod telling;
+mod watchdog;
 mod words;
 
 pub use show::{ShowEnd, carry};
@@ -49,7 +53,7 @@ pub enum BridgeError {
     #[error("{0}")]
     Source(String),
     /// The machine gives no thread.
-    #[error("the program's thread could not be started: {0}")]
+    #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
     /// The program broke; the supervisor starts the show again.
     #[error("the program broke: {0}")]

@@ -17,10 +17,12 @@ use super::archive::Archive;
 use super::board::Board;
 use super::conductor::{Following, Outcome};
 use super::desk::SlateDesk;
+use super::keeper::Keeper;
 use super::outputs::Outputs;
 use super::protocol::{BridgeCommand, SHOW_FAILED};
 use super::state_folder::{ShowLock, ShowRecord, StateFolder};
 use super::telling::Telling;
+use super::watchdog::Watchdog;
 use super::{BridgeError, sources};
 use crate::alert::Events;
 use crate::clock::Clock;
@@ -83,7 +85,7 @@ struct Show {
     secrets: Secrets,
     clock: Clock,
     events: Events,
-    folder: StateFolder,
+    keeper: Keeper,
     record: ShowRecord,
     archive: Archive,
     program: Arc<Program>,
@@ -101,6 +103,7 @@ struct Show {
     socket: JoinHandle<()>,
     desk: SlateDesk,
     telling: Telling,
+    watchdog: Watchdog,
     /// A signal from outside asks for a suspension.
     suspend: CancellationToken,
     _lock: ShowLock,
@@ -179,8 +182,12 @@ impl Show {
                     }
                 },
                 now = status.tick() => {
+                    self.watchdog.heart().beat();
                     self.open_gate().await;
                     self.board.update(&self.events);
+                    if self.board.is_abandoned() {
+                        return Verdict::Suspend;
+                    }
                     if self.board.is_looked_at(LOOKED_AT) {
                         self.on_the_air.store(true, Ordering::Relaxed);
                     }

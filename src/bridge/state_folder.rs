@@ -3,7 +3,6 @@
 //! `<root>/shows/<name>/{socket, lock, show.json, bridge.log}`, all of it for its owner alone. The archive lies
 //! elsewhere: nothing in here is worth a backup.
 
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
@@ -14,6 +13,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+mod roots;
+
+pub use roots::{root, shows_on_the_air};
+
+use crate::clock::BootMark;
 
 /// How long a suspended or crashed show can be resumed. Later the audience is gone, and it is a new show.
 pub const RESUMABLE: Duration = Duration::from_secs(30 * 60);
@@ -84,6 +89,9 @@ pub struct ShowRecord {
     pub resumes: u32,
     /// When a bridge last said that it carries the show; saved every few seconds while on the air.
     pub alive_at: Timestamp,
+    /// When that was as the machine counts it, so that a step of the wall clock makes no show older or younger.
+    #[serde(default)]
+    pub alive_mark: Option<BootMark>,
     /// When it was suspended; none while on the air or after a crash.
     #[serde(default)]
     pub suspended_at: Option<Timestamp>,
@@ -113,6 +121,7 @@ impl ShowRecord {
             archive: None,
             resumes: 0,
             alive_at: now,
+            alive_mark: None,
             suspended_at: None,
             ended_at: None,
             playlist_url: None,
@@ -122,11 +131,13 @@ impl ShowRecord {
         }
     }
 
-    /// Whether a run at `now` with this `fingerprint` goes on with the show. A wall clock that stepped back counts
-    /// like one that stepped forward.
-    pub fn is_resumable(&self, now: Timestamp, fingerprint: &str) -> bool {
+    /// Whether a run at `now` with this `fingerprint` goes on with the show. Within one start of the machine (`mark` is
+    /// of the same as the record's) its own count of seconds decides; otherwise the wall clock, and one that stepped
+    /// back counts like one that stepped forward.
+    pub fn is_resumable(&self, now: Timestamp, mark: Option<&BootMark>, fingerprint: &str) -> bool {
         let last = self.suspended_at.unwrap_or(self.alive_at);
-        let away = last.duration_until(now).unsigned_abs();
+        let true_time = self.alive_mark.as_ref().zip(mark).and_then(|(then, now)| then.until(now));
+        let away = true_time.unwrap_or_else(|| last.duration_until(now).unsigned_abs());
         self.ended_at.is_none() && self.fingerprint == fingerprint && away <= RESUMABLE
     }
 }
@@ -287,38 +298,6 @@ impl SocketPath {
     }
 }
 
-/// This user's root of state.
-pub fn root() -> Result<PathBuf, StateError> {
-    root_from(&|name| std::env::var_os(name))
-}
-
-/// `SPACEBRIDGE_STATE`, what systemd gives by `StateDirectory=`, `$XDG_STATE_HOME/spacebridge`, or
-/// `~/.local/state/spacebridge`: the first that is an absolute path.
-fn root_from(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, StateError> {
-    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    // systemd joins several state directories by colons; the first is ours.
-    let systemd = || {
-        let list = variable("STATE_DIRECTORY")?.into_string().ok()?;
-        list.split(':').next().map(PathBuf::from).filter(|path| path.is_absolute())
-    };
-    absolute("SPACEBRIDGE_STATE")
-        .or_else(systemd)
-        .or_else(|| absolute("XDG_STATE_HOME").map(|home| home.join("spacebridge")))
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/state/spacebridge")))
-        .ok_or(StateError::NoRoot)
-}
-
-/// Names of the shows under `root` whose bridge answers, in order.
-pub fn shows_on_the_air(root: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(root.join("shows")) else { return Vec::new() };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| StateFolder::at(root, name).is_ok_and(|folder| folder.is_on_the_air()))
-        .collect();
-    names.sort();
-    names
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,7 +322,23 @@ mod tests {
             (&suspended, 91, "f", false),
             (&ended, 1, "f", false),
         ] {
-            assert_eq!(record.is_resumable(start + minutes(after), print), expected, "{after} min, {record:?}");
+            assert_eq!(record.is_resumable(start + minutes(after), None, print), expected, "{after} min, {record:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_makes_no_show_older_or_younger() {
+        let start = Timestamp::from_second(1_780_000_000).expect("valid");
+        let mark = |boot: &str, seconds| BootMark { boot: boot.into(), seconds };
+        let record = ShowRecord { alive_mark: Some(mark("one", 1000)), ..ShowRecord::new("night", "f".into(), start) };
+        for (wall, now, expected) in [
+            (60, mark("one", 1060), true),
+            (-60, mark("one", 1060), true),
+            (1, mark("one", 1000 + 31 * 60), false),
+            (1, mark("two", 9), true),
+            (60, mark("two", 9), false),
+        ] {
+            assert_eq!(record.is_resumable(start + minutes(wall), Some(&now), "f"), expected, "{wall} min, {now:?}");
         }
     }
 
@@ -386,21 +381,5 @@ mod tests {
         assert_eq!(fs::metadata(folder.path().join("show.json")).unwrap().mode() & 0o777, 0o600);
         fs::write(folder.path().join("show.json"), "{\"show\":\"ni").unwrap();
         assert_eq!(folder.load().unwrap(), None);
-    }
-
-    #[test]
-    fn the_root_is_the_first_absolute_path_of_the_known_places() {
-        type Variables = &'static [(&'static str, &'static str)];
-        let table: [(Variables, Option<&str>); 5] = [
-            (&[("SPACEBRIDGE_STATE", "/s"), ("HOME", "/h")], Some("/s")),
-            (&[("SPACEBRIDGE_STATE", "relative"), ("HOME", "/h")], Some("/h/.local/state/spacebridge")),
-            (&[("STATE_DIRECTORY", "/var/lib/spacebridge:/b"), ("HOME", "/h")], Some("/var/lib/spacebridge")),
-            (&[("XDG_STATE_HOME", "/x"), ("HOME", "/h")], Some("/x/spacebridge")),
-            (&[], None),
-        ];
-        for (variables, expected) in table {
-            let lookup = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
-            assert_eq!(root_from(&lookup).ok(), expected.map(PathBuf::from), "{variables:?}");
-        }
     }
 }

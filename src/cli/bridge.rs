@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io::Read;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,6 +21,9 @@ const HANDOVER_MAX: u64 = 8 << 20;
 
 /// Exit code when a second signal leaves before the show was brought to an end.
 const GRACE_EXCEEDED: u8 = 2;
+
+/// How long work that was abandoned may take before the process leaves it behind.
+const ABANDONED: Duration = Duration::from_secs(1);
 
 /// What the composition root needs.
 pub(super) struct Handed {
@@ -44,13 +48,17 @@ pub(super) fn run(args: &BridgeArgs) -> anyhow::Result<ExitCode> {
     drop(bytes);
     let folder = StateFolder::open(&args.show)?;
     let suspend = CancellationToken::new();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let terminate = signal(SignalKind::terminate()).context("cannot listen to signals")?;
         let hangup = signal(SignalKind::hangup()).context("cannot listen to signals")?;
         let clock = Clock::paced(config.pace);
         let handed = Handed { config, secrets, folder, clock, suspend: suspend.clone() };
         until_second_signal(wiring::carry(handed), suspend, terminate, hangup).await
-    })
+    });
+    // What was abandoned because it hung would otherwise be waited for without end.
+    runtime.shutdown_timeout(ABANDONED);
+    ended
 }
 
 /// The first signal suspends the show, the second leaves at once.

@@ -43,7 +43,9 @@ pub(super) fn start(global: &Global, quiet: LevelFilter, destination: Destinatio
     let no_headers =
         filter_fn(|line| line.target().starts_with("spacebridge") || *line.level() <= tracing::Level::INFO);
     let lines = tracing_subscriber::registry().with(wanted).with(no_headers);
-    let format = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    // What cannot be written is lost: the layer would complain on standard error, which is the same full disk, and a
+    // complaint that cannot be written there is a panic in whichever thread had something to log.
+    let format = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).log_internal_errors(false);
     match global.log_format {
         LogFormat::Text => lines.with(format.with_target(false)).try_init(),
         LogFormat::Json => lines.with(format.json()).try_init(),

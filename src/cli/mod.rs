@@ -16,6 +16,7 @@ mod run;
 mod show;
 mod source;
 mod status;
+mod take_over;
 mod tally;
 mod ui;
 mod view;

@@ -15,6 +15,7 @@ use super::args::{Global, LogFormat, RunArgs};
 use super::follow::{Heard, follow};
 use super::plain::notice_lines;
 use super::prepare::Prepared;
+use super::take_over::make_way;
 use super::tally::Tally;
 use super::ui::{Face, Ui};
 use super::view::{Input, Leaving};
@@ -34,15 +35,15 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let face = Face::choose(args.json, args.plain);
     let prepared = wiring::prepare(args, io::stdin().is_terminal() && io::stderr().is_terminal())?;
     let folder = StateFolder::open(&prepared.show)?;
-    // Free again at once, for the bridge to take: this asks whether somebody else carries the show.
-    drop(folder.lock()?);
+    let runtime = runtime()?;
+    runtime.block_on(make_way(&folder))?;
     let own_log = folder.path().join("run.log");
     let destination =
         if face == Face::Screen { logging::Destination::File(&own_log) } else { logging::Destination::Stderr };
     logging::start(global, LevelFilter::WARN, destination).context("cannot start the log")?;
     let launch = launch(&prepared, state_folder::root()?, global)?;
     let log = folder.log().display().to_string();
-    runtime()?.block_on(async { carry(folder, launch, prepared, face).await?.last_word(&log) })
+    runtime.block_on(async { carry(folder, launch, prepared, face).await?.last_word(&log) })
 }
 
 /// How the bridge of a prepared show is started.

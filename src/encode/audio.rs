@@ -1,5 +1,8 @@
 //! The program's audio, encoded once and fanned out to every output.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::broadcast;
 
 use crate::gst::GstError;
@@ -16,6 +19,8 @@ pub struct AudioFeed {
     pub frames: broadcast::Sender<AudioFrame>,
     /// What a decoder must know first.
     pub format: AudioFormat,
+    /// Access units made so far: an encoder that hangs makes no more of them, and says nothing.
+    pub encoded: Arc<AtomicU64>,
 }
 
 /// The running encoder.
@@ -32,10 +37,15 @@ impl AudioEncode {
     pub fn start(sample_rate: u32, kbps: u32) -> Result<(Self, AudioFeed), GstError> {
         let (frames, _) = broadcast::channel(FEED_FRAMES);
         let sender = frames.clone();
-        // Without outputs nobody receives, which is fine.
-        let encoder = AacEncoder::new(sample_rate, kbps, move |frame| drop(sender.send(frame)))?;
+        let encoded = Arc::new(AtomicU64::new(0));
+        let count = encoded.clone();
+        let encoder = AacEncoder::new(sample_rate, kbps, move |frame| {
+            count.fetch_add(1, Ordering::Relaxed);
+            // Without outputs nobody receives, which is fine.
+            drop(sender.send(frame));
+        })?;
         let format = encoder.format().clone();
-        Ok((Self { encoder }, AudioFeed { frames, format }))
+        Ok((Self { encoder }, AudioFeed { frames, format, encoded }))
     }
 
     /// Program time of the first sample that [`AudioEncode::push`] takes.

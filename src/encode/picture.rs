@@ -7,6 +7,7 @@ mod plan;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,13 @@ const CACHED: usize = 4;
 /// A grid point that is nearer than this, in samples, is left to the old picture: every output of a group must see the
 /// new timeline before it gets there, or they would differ.
 const MARGIN: u64 = SAMPLE_RATE as u64 / 2;
+
+/// How long a picture may take. Measured: under 2 s for 1920x1080 on one slow core; a machine that is busy elsewhere gets
+/// its time, but a desk that waited for ever would never change the slate again.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Pictures that hang, each with a thread and an encoder of its own, before no more are begun.
+const ABANDONED_MAX: usize = 8;
 
 /// Old pictures stay known for this many samples, for outputs that lag.
 const KEPT_BEHIND: u64 = 30 * SAMPLE_RATE as u64;
@@ -73,6 +81,15 @@ pub enum PictureEncodeError {
     /// Drawing or encoding panicked on this content.
     #[error("the picture could not be drawn: report this with the title of the space")]
     Panicked,
+    /// Drawing or encoding did not come to an end, and was left behind.
+    #[error("the picture took longer than {seconds} s and was given up")]
+    Frozen {
+        /// The time it was given.
+        seconds: u64,
+    },
+    /// So many pictures did not come to an end that no more are begun.
+    #[error("{ABANDONED_MAX} pictures hang in the encoder: restart the show when it can be spared for a moment")]
+    Stuck,
 }
 
 impl PictureEncodeError {
@@ -81,6 +98,7 @@ impl PictureEncodeError {
         match self {
             Self::Gst(error) => error.is_permanent(),
             Self::Panicked => true,
+            Self::Frozen { .. } | Self::Stuck => false,
         }
     }
 }
@@ -105,11 +123,12 @@ impl<C: Clone + PartialEq + Send + Sync + 'static> PictureDesk<C> {
         services: DeskServices,
     ) -> Result<(Self, watch::Receiver<Arc<PictureTimeline>>), PictureEncodeError> {
         let source = Arc::new(source);
-        let picture = Arc::new(encode(source.clone(), settings, first.clone()).await?);
+        let kiln = Kiln { settings, patience: services.patience, at_work: Arc::default() };
+        let picture = Arc::new(kiln.encode(source.clone(), first.clone()).await?);
         let (sender, timeline) = watch::channel(Arc::new(PictureTimeline::new(picture.clone())));
         let (requests, inbox) = mpsc::channel(QUEUE);
         let plan = Plan::new(first.clone(), services.clock.now());
-        let desk = Desk { source, settings, plan, cache: vec![(first, picture)], sender, now: Box::new(now), services };
+        let desk = Desk { source, kiln, plan, cache: vec![(first, picture)], sender, now: Box::new(now), services };
         tokio::spawn(desk.run(inbox));
         Ok((Self { requests }, timeline))
     }
@@ -131,11 +150,13 @@ pub struct DeskServices {
     pub events: Events,
     /// Ends the task.
     pub token: CancellationToken,
+    /// How long a picture may take; [`PATIENCE`] but for tests.
+    pub patience: Duration,
 }
 
 struct Desk<S: FrameSource> {
     source: Arc<S>,
-    settings: PictureSettings,
+    kiln: Kiln,
     plan: Plan<S::Content>,
     /// The latest used last.
     cache: Vec<(S::Content, Arc<EncodedLoop>)>,
@@ -180,7 +201,7 @@ impl<S: FrameSource> Desk<S> {
             Some(at) => Ok(self.cache.remove(at).1),
             None => {
                 self.plan.encoded(self.services.clock.now());
-                encode(self.source.clone(), self.settings, request.content.clone()).await.map(Arc::new)
+                self.kiln.encode(self.source.clone(), request.content.clone()).await.map(Arc::new)
             }
         };
         match picture {
@@ -222,18 +243,39 @@ fn cached<C: PartialEq>(cache: &[(C, Arc<EncodedLoop>)], wanted: &C) -> bool {
     cache.iter().any(|(content, _)| content == wanted)
 }
 
-async fn encode<S: FrameSource>(
-    source: Arc<S>,
+/// Encodes one picture after the other, each in an encoder of its own.
+#[derive(Debug)]
+struct Kiln {
     settings: PictureSettings,
-    content: S::Content,
-) -> Result<EncodedLoop, PictureEncodeError> {
-    let work = move || {
-        let frames = source.frames(&content);
-        picture_encode::encode_loop(settings.format, settings.video_kbps, frames)
-    };
-    // A stranger's title goes through text layout: a panic in there must not end the show.
-    let guarded = tokio::task::spawn_blocking(move || catch_unwind(AssertUnwindSafe(work)));
-    Ok(guarded.await.map_err(|_| PictureEncodeError::Panicked)?.map_err(|_| PictureEncodeError::Panicked)??)
+    patience: Duration,
+    /// Has one clone for every picture that is being made, or hangs.
+    at_work: Arc<()>,
+}
+
+impl Kiln {
+    async fn encode<S: FrameSource>(
+        &self,
+        source: Arc<S>,
+        content: S::Content,
+    ) -> Result<EncodedLoop, PictureEncodeError> {
+        if Arc::strong_count(&self.at_work) > ABANDONED_MAX {
+            return Err(PictureEncodeError::Stuck);
+        }
+        let (settings, at_work) = (self.settings, self.at_work.clone());
+        let work = move || {
+            let _at_work = at_work;
+            let frames = source.frames(&content);
+            picture_encode::encode_loop(settings.format, settings.video_kbps, frames)
+        };
+        // A stranger's title goes through text layout: a panic in there must not end the show.
+        let guarded = tokio::task::spawn_blocking(move || catch_unwind(AssertUnwindSafe(work)));
+        match tokio::time::timeout(self.patience, guarded).await {
+            Ok(done) => {
+                Ok(done.map_err(|_| PictureEncodeError::Panicked)?.map_err(|_| PictureEncodeError::Panicked)??)
+            }
+            Err(_) => Err(PictureEncodeError::Frozen { seconds: self.patience.as_secs() }),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod child;
 mod log_file;
 pub mod policy;
+mod pulse;
 
 use std::io;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::bridge::client::BridgeClient;
+use crate::bridge::obituary;
 use crate::bridge::state_folder::StateFolder;
 use crate::clock::Clock;
 
@@ -83,6 +85,10 @@ pub struct Supervisor {
 struct Process {
     child: Child,
     log_start: u64,
+    /// Ends with why the process, though alive, is frozen.
+    watching: AbortOnDropHandle<&'static str>,
+    /// Why it was killed.
+    frozen: Option<&'static str>,
 }
 
 impl Supervisor {
@@ -116,7 +122,10 @@ impl Supervisor {
         let mut listening = true;
         loop {
             let event = tokio::select! {
-                exit = exit_of(&mut self.process) => self.note_exit(exit),
+                happened = life_of(&mut self.process) => match happened {
+                    Life::Exited(exit) => self.note_exit(exit),
+                    Life::Frozen(why) => self.note_frozen(why),
+                },
                 order = orders.recv(), if listening => match order {
                     Some(Order::End) => Event::EndAsked,
                     Some(Order::Suspend) => Event::SuspendAsked,
@@ -148,7 +157,13 @@ impl Supervisor {
             Event::Exited(Exit::Failed) => Some("the show cannot go on".to_owned()),
             _ => None,
         };
+        // A process that stood still was killed by us: the signal is not what it died of.
+        let frozen = self.process.as_ref().and_then(|process| process.frozen);
+        let died = died.map(|how| frozen.map_or(how, str::to_owned));
         let action = self.policy.on(event, self.clock.now());
+        if let (Some(how), Action::Start { .. }) = (&died, &action) {
+            obituary::leave(&self.folder, frozen.is_some(), how);
+        }
         if let Some(how) = died {
             self.tell_death(how, &action);
         }
@@ -168,7 +183,9 @@ impl Supervisor {
         let (child, log_start) = self.launch.start(&self.folder.log(), Arc::clone(&self.handover))?;
         let pid = child.id().unwrap_or_default();
         tracing::info!(show = self.folder.show(), pid, "The bridge process was started.");
-        self.process = Some(Process { child, log_start });
+        let pulse = pulse::until_frozen(BridgeClient::new(self.folder.clone()), self.clock.clone());
+        let watching = AbortOnDropHandle::new(tokio::spawn(pulse));
+        self.process = Some(Process { child, log_start, watching, frozen: None });
         self.tell(Notice::Started { pid });
         if self.policy.wish().is_some() {
             self.ask();
@@ -208,6 +225,14 @@ impl Supervisor {
         None
     }
 
+    fn note_frozen(&mut self, why: &'static str) -> Event {
+        tracing::error!(show = self.folder.show(), why, "The bridge process is frozen.");
+        if let Some(process) = &mut self.process {
+            process.frozen = Some(why);
+        }
+        Event::Frozen
+    }
+
     fn note_exit(&mut self, exit: io::Result<std::process::ExitStatus>) -> Event {
         self.asking = None;
         let exit = match exit {
@@ -235,10 +260,18 @@ impl Supervisor {
     }
 }
 
-async fn exit_of(process: &mut Option<Process>) -> io::Result<std::process::ExitStatus> {
-    match process {
-        Some(process) => process.child.wait().await,
-        None => std::future::pending().await,
+/// What can happen to a process by itself.
+enum Life {
+    Exited(io::Result<std::process::ExitStatus>),
+    Frozen(&'static str),
+}
+
+async fn life_of(process: &mut Option<Process>) -> Life {
+    let Some(process) = process else { return std::future::pending().await };
+    let is_watched = process.frozen.is_none();
+    tokio::select! {
+        exit = process.child.wait() => Life::Exited(exit),
+        Ok(why) = &mut process.watching, if is_watched => Life::Frozen(why),
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Event {
     LeaveAsked,
     /// [`Policy::deadline`] has passed.
     DeadlinePassed,
+    /// The process is there and does not answer.
+    Frozen,
 }
 
 /// What has to be done.
@@ -156,6 +158,8 @@ impl Policy {
                 self.state = State::Killing;
                 Action::Kill
             }
+            // Dead as if it had crashed, and started again as then. One that was asked has a deadline of its own.
+            (State::Running, Event::Frozen) => Action::Kill,
             _ => Action::Wait,
         }
     }
@@ -274,6 +278,14 @@ mod tests {
             [Action::Ask, Action::Terminate, Action::Finish(Outcome::Clean)]
         );
         assert_eq!(last(&[(0, Event::EndAsked), (1, Event::LeaveAsked), (2, Event::LeaveAsked)]), Action::Kill);
+    }
+
+    #[test]
+    fn a_frozen_bridge_is_killed_and_started_again_and_one_that_was_asked_keeps_its_deadline() {
+        assert_eq!(
+            run(&[(0, Event::Frozen), (1, crash()), (30, Event::EndAsked), (31, Event::Frozen)]),
+            [Action::Kill, Action::Start { after: Duration::ZERO }, Action::Ask, Action::Wait]
+        );
     }
 
     #[test]

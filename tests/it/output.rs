@@ -19,7 +19,7 @@ use crate::support::media::{OnAir, Tracks, assert_decodes};
 use crate::support::nginx::Nginx;
 use crate::support::process::Process;
 use crate::support::tls::{Authority, Tunnel};
-use crate::support::{eventually, free_port, turn};
+use crate::support::{eventually, free_port, turn, turn_alone};
 
 /// The key of every test: nothing that is told may hold it.
 const KEY: &str = "k3y-of-this-t3st";
@@ -134,7 +134,7 @@ async fn output_killed_others_keep_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn output_frozen_others_keep_time() {
-    let _turn = turn().await;
+    let _turn = turn_alone().await;
     let (victim, healthy) = (Nginx::start("live").await, Nginx::start("live").await);
     let show = Show::start();
     let (a, b) = (show.output("a", &live_url(&victim), None), show.output("b", &live_url(&healthy), None));

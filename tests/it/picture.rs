@@ -6,7 +6,7 @@ use std::time::Duration;
 use spacebridge::alert::Events;
 use spacebridge::clock::Clock;
 use spacebridge::config::SlateConfig;
-use spacebridge::encode::picture::{DeskServices, FrameSource, PictureDesk, PictureSettings};
+use spacebridge::encode::picture::{DeskServices, FrameSource, PATIENCE, PictureDesk, PictureSettings};
 use spacebridge::media::{GRID_SAMPLES, ProgramTime};
 use spacebridge::picture::{Slate, SlateContent};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,8 @@ async fn a_hostile_title_takes_over_without_a_word_to_the_decoder() {
     let config = SlateConfig::default();
     let slate = Slate::load(&config).expect("a slate");
     let clock = Clock::system();
-    let services = DeskServices { events: Events::new(clock.clone()), clock, token: CancellationToken::new() };
+    let services =
+        DeskServices { events: Events::new(clock.clone()), clock, token: CancellationToken::new(), patience: PATIENCE };
     let settings = PictureSettings { format: slate.format(), video_kbps: config.video_kbps };
     let first = SlateContent { line: "Connecting to the space".into(), ..SlateContent::default() };
     let zero = || ProgramTime::ZERO;

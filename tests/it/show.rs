@@ -15,7 +15,7 @@ use crate::support::measure::{assert_every_second, flashes_of, ruler_of};
 use crate::support::media::{Tracks, assert_decodes};
 use crate::support::nginx::Nginx;
 use crate::support::show::{Said, Space, Stage, output, send, sequences};
-use crate::support::turn;
+use crate::support::{turn, turn_alone};
 
 /// Delay of a Space between "could be fetched" and "on the air", as documented.
 const DELAY_MS: f64 = 6000.0;
@@ -101,7 +101,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ruler_through_space_program_and_ingest_has_every_second() {
-    let _turn = turn().await;
+    let _turn = turn_alone().await;
     let night = night().await;
     for ingest in &night.ingests {
         ingest.tracks.assert_continuous_from(0);
@@ -125,7 +125,7 @@ async fn ruler_through_space_program_and_ingest_has_every_second() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sound_and_picture_that_run_apart_would_be_seen_at_the_ingest() {
-    let _turn = turn().await;
+    let _turn = turn_alone().await;
     let night = night().await;
     for ingest in &night.ingests {
         assert!(ingest.flashes.len() >= 6, "flashes at {:?}", ingest.flashes);
@@ -150,7 +150,7 @@ fn skew(tracks: &Tracks) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn late_join_is_heard_at_once_and_keeps_the_promised_delay() {
-    let _turn = turn().await;
+    let _turn = turn_alone().await;
     let night = night().await;
     let events = night.said.lines("event");
     let found = events.iter().find(|event| event["code"] == "session.found").expect("the space was found");
@@ -178,7 +178,7 @@ async fn late_join_is_heard_at_once_and_keeps_the_promised_delay() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigint_once_ends_with_closing_slate_and_files() {
-    let _turn = turn().await;
+    let _turn = turn_alone().await;
     let night = night().await;
     assert_eq!(night.said.code, Some(0), "{}", night.said.all());
     assert_eq!(night.closing.slate, "Ended, thank you");

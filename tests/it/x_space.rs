@@ -14,16 +14,19 @@ use spacebridge::source::{
     MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError,
     SourceEvent, SourceFault,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
+
+use crate::support::turn;
 
 /// A simulated space that ends with the test.
 struct Stage {
     started: SpaceStarted,
     client: reqwest::Client,
     _guard: tokio_util::sync::DropGuard,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl Stage {
@@ -32,7 +35,7 @@ impl Stage {
         let started = server.started();
         let token = CancellationToken::new();
         tokio::spawn(server.serve(token.clone().cancelled_owned()));
-        Self { started, client: reqwest::Client::new(), _guard: token.drop_guard() }
+        Self { started, client: reqwest::Client::new(), _guard: token.drop_guard(), _turn: turn().await }
     }
 
     async fn order(&self, body: &'static str) {

@@ -1,7 +1,7 @@
 //! How a show begins: its stages built and joined, or taken up again.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
@@ -15,14 +15,16 @@ use crate::bridge::archive::Archive;
 use crate::bridge::board::Board;
 use crate::bridge::conductor::{Conductor, Handles, SessionView, SourceSlot};
 use crate::bridge::desk::SlateDesk;
+use crate::bridge::keeper::Keeper;
 use crate::bridge::outputs::Outputs;
 use crate::bridge::protocol::BridgeService;
 use crate::bridge::state_folder::{ShowRecord, StateError, StateFolder, fingerprint};
 use crate::bridge::telling::Telling;
-use crate::bridge::{BridgeError, socket, sources};
+use crate::bridge::watchdog::{Progress, Watchdog};
+use crate::bridge::{BridgeError, obituary, socket, sources};
 use crate::clock::Clock;
 use crate::config::{Secrets, ShowConfig};
-use crate::encode::audio::AudioEncode;
+use crate::encode::audio::{AudioEncode, AudioFeed};
 use crate::gst;
 use crate::media::{SAMPLE_RATE, StereoSample};
 use crate::program::{Program, ProgramSettings};
@@ -39,11 +41,13 @@ impl Show {
         gst::init()?;
         check_machine(&config)?;
         let events = Events::new(clock.clone());
+        obituary::tell(&folder, &events);
         let record = take_up(&folder, &config, &clock)?;
         let archive = Archive::open(&config, record.archive.as_deref(), &clock, &events)?;
         let (slots, link) = take_sources(&config, &secrets, &record, &clock, &events)?;
         let (encode, feed) = AudioEncode::start(config.program.sample_rate, config.program.audio_kbps)?;
         let (program, desk) = start_media(&config, encode, &slots, &clock, &events).await?;
+        let watchdog = watch(&program, &feed, &folder, &events).map_err(BridgeError::Thread)?;
         let (gate, opened) = Gate::of(&config, record.on_air, clock.now());
         let outputs = Outputs::start(&opened, &secrets, &feed, desk.timeline(), &clock, &events);
         let (view_sender, view) = watch::channel(SessionView::default());
@@ -74,12 +78,13 @@ impl Show {
         let conductor = Conductor::new(handles, slots, link, resume, other_sources);
         let conductor_token = CancellationToken::new();
         let conductor = tokio::spawn(conductor.run(conductor_token.clone()));
+        let keeper = Keeper::start(folder, events.clone()).map_err(BridgeError::Thread)?;
         let mut show = Self {
             config,
             secrets,
             clock,
             events,
-            folder,
+            keeper,
             record,
             archive,
             program,
@@ -95,6 +100,7 @@ impl Show {
             socket,
             desk,
             telling,
+            watchdog,
             suspend: CancellationToken::new(),
             _lock: lock,
         };
@@ -122,7 +128,7 @@ fn take_up(folder: &StateFolder, config: &ShowConfig, clock: &Clock) -> Result<S
     let identity = serde_json::to_vec(&(&config.show.name, &config.sources)).unwrap_or_default();
     let print = fingerprint(&identity);
     match folder.load()? {
-        Some(mut record) if record.is_resumable(now, &print) => {
+        Some(mut record) if record.is_resumable(now, clock.boot().as_ref(), &print) => {
             record.resumes += 1;
             record.suspended_at = None;
             Ok(record)
@@ -171,6 +177,16 @@ async fn start_media(
     let program = Arc::new(Program::start(&settings, first, consumer).map_err(BridgeError::Thread)?);
     let desk = SlateDesk::start(config, program.clone(), clock, events).await?;
     Ok((program, desk))
+}
+
+/// Watches the program, for as long as there is one.
+fn watch(program: &Arc<Program>, feed: &AudioFeed, folder: &StateFolder, events: &Events) -> std::io::Result<Watchdog> {
+    let (program, encoded) = (Arc::downgrade(program), feed.encoded.clone());
+    let progress = move || {
+        let handed_on = program.upgrade()?.now().samples();
+        Some(Progress { handed_on, encoded: encoded.load(Ordering::Relaxed) })
+    };
+    Watchdog::start(progress, folder.clone(), events.clone())
 }
 
 fn start_socket(folder: &StateFolder, service: BridgeService) -> (JoinHandle<()>, CancellationToken) {

@@ -44,17 +44,22 @@ impl Show {
                 },
                 // A host that goes down does not wait for a closing slate.
                 () = suspend.cancelled() => return,
-                _ = status.tick() => self.board.update(&self.events),
+                _ = status.tick() => {
+                    self.watchdog.heart().beat();
+                    self.board.update(&self.events);
+                }
             }
         }
     }
 
     pub(super) async fn stop_conductor(&mut self) {
+        self.watchdog.heart().rest();
         stop(&self.conductor_token, &mut self.conductor).await;
     }
 
     /// The recording is safe and the outputs are closed, side by side: a host that goes down waits for neither.
     pub(super) async fn suspend_stages(&mut self) {
+        self.watchdog.heart().rest();
         let (token, conductor, archive) = (&self.conductor_token, &mut self.conductor, &self.archive);
         tokio::join!(self.outputs.stop(), async {
             stop(token, conductor).await;
@@ -63,6 +68,7 @@ impl Show {
     }
 
     pub(super) async fn finish(&mut self) -> ShowEnd {
+        self.watchdog.heart().rest();
         self.outputs.stop().await;
         self.board.update(&self.events);
         let files = self.archive.finish(&self.config, &self.events).await;
@@ -76,10 +82,12 @@ impl Show {
 
     /// Closes the outputs and the socket; readers of the status see the last one.
     pub(super) async fn close(&mut self, state: ShowState) {
+        self.watchdog.heart().rest();
         self.outputs.stop().await;
         self.board.set_state(state);
         self.board.update(&self.events);
         self.save_record();
+        self.keeper.flush().await;
         self.telling.finish().await;
         self.board.update(&self.events);
         self.socket_token.cancel();
@@ -90,6 +98,7 @@ impl Show {
 
     pub(super) fn save_record(&mut self) {
         self.record.alive_at = self.clock.wall();
+        self.record.alive_mark = self.clock.boot();
         self.record.archive = self.archive.folder();
         self.record.on_air |= !self.gate.is_closed();
         {
@@ -101,9 +110,7 @@ impl Show {
                 self.record.source = view.link.clone();
             }
         }
-        if let Err(error) = self.folder.save(&self.record) {
-            tracing::warn!(%error, "The show's state could not be saved.");
-        }
+        self.keeper.save(&self.record);
     }
 }
 

@@ -50,7 +50,13 @@ pub(in crate::cli) fn a_status() -> ShowStatus {
     ShowStatus {
         protocol: PROTOCOL_VERSION,
         show: "night".into(),
-        bridge: BridgeStatus { pid: 1, version: "0.1.0".into(), started_at: jiff::Timestamp::UNIX_EPOCH, resumes: 0 },
+        bridge: BridgeStatus {
+            pid: 1,
+            version: "0.1.0".into(),
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            resumes: 0,
+            orphaned: false,
+        },
         state: ShowState::Live,
         words: "The space is on the air".into(),
         sources: Vec::new(),

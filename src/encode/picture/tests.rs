@@ -7,7 +7,7 @@ use super::*;
 
 const TINY: PictureSettings = PictureSettings { format: VideoFormat { width: 64, height: 64, fps: 30 }, video_kbps: 0 };
 
-/// Pictures of one grey each; 255 panics.
+/// Pictures of one grey each; 255 panics, 254 never comes to an end.
 struct Greys(Arc<AtomicUsize>);
 
 impl FrameSource for Greys {
@@ -19,6 +19,11 @@ impl FrameSource for Greys {
 
     fn frames(&self, content: &u8) -> Box<dyn FnMut(usize) -> Vec<u8>> {
         assert!(*content != 255, "a content that cannot be drawn");
+        if *content == 254 {
+            loop {
+                std::thread::park();
+            }
+        }
         self.0.fetch_add(1, Ordering::Relaxed);
         let grey = *content;
         Box::new(move |_| vec![grey; 64 * 64 * 3 / 2])
@@ -34,10 +39,14 @@ struct Show {
 }
 
 async fn show() -> Show {
+    show_with(PATIENCE).await
+}
+
+async fn show_with(patience: Duration) -> Show {
     let (now, drawn) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));
     let clock = Clock::system();
     let events = Events::new(clock.clone());
-    let services = DeskServices { clock, events: events.clone(), token: CancellationToken::new() };
+    let services = DeskServices { clock, events: events.clone(), token: CancellationToken::new(), patience };
     let read = now.clone();
     let time = move || ProgramTime::from_samples(read.load(Ordering::Relaxed));
     let (desk, timeline) = PictureDesk::start(Greys(drawn.clone()), TINY, 0, time, services).await.expect("a desk");
@@ -101,4 +110,35 @@ async fn a_title_that_breaks_the_drawing_leaves_the_old_picture_on_the_air() {
     assert_eq!(at(&show.timeline.borrow(), GRID_SAMPLES * 1000), first);
     let timeline = show.change(90, 0).await;
     assert_ne!(at(&timeline, GRID_SAMPLES), first);
+}
+
+#[test]
+fn a_picture_that_never_comes_to_an_end_is_told_and_the_next_one_is_shown() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut show = show_with(Duration::from_secs(4)).await;
+        show.desk.show(254, ProgramTime::ZERO).await;
+        let timeline = show.change(5, 0).await;
+        assert_ne!(at(&timeline, 0), at(&timeline, GRID_SAMPLES));
+        let told = show.events.recent(9);
+        assert_eq!(told.iter().map(|event| event.code.as_str()).collect::<Vec<_>>(), ["slate.failed"]);
+        assert!(told[0].message.contains("took longer than 4 s"), "{told:?}");
+    });
+    // The thread that hangs is left behind, as a bridge leaves it.
+    runtime.shutdown_background();
+}
+
+#[test]
+fn pictures_that_hang_do_not_pile_up_without_end() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let source = Arc::new(Greys(Arc::default()));
+        let kiln = Kiln { settings: TINY, patience: Duration::from_millis(20), at_work: Arc::default() };
+        for n in 0..ABANDONED_MAX + 2 {
+            let error = kiln.encode(source.clone(), 254).await.expect_err("it hangs");
+            let begun = matches!(error, PictureEncodeError::Frozen { .. });
+            assert_eq!(begun, n < ABANDONED_MAX, "picture {n}: {error}");
+        }
+    });
+    runtime.shutdown_background();
 }

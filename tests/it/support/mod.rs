@@ -11,14 +11,25 @@ use std::future::Future;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Media tests measure time: they take turns.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// Media that two cores carry at one time without hurry. Tests wait most of their time, for media goes by in real time.
+const PLACES: u32 = 2;
 
-/// Waits for this test's turn.
-pub(crate) async fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().await
+static TURN: Semaphore = Semaphore::const_new(PLACES as usize);
+
+/// Waits for a place. Another test with media may run beside this one; more never do.
+pub(crate) async fn turn() -> SemaphorePermit<'static> {
+    places(1).await
+}
+
+/// Waits until no other test with media runs: for what measures delays, processors or memory.
+pub(crate) async fn turn_alone() -> SemaphorePermit<'static> {
+    places(PLACES).await
+}
+
+async fn places(count: u32) -> SemaphorePermit<'static> {
+    TURN.acquire_many(count).await.expect("it is never closed")
 }
 
 /// A port that was free a moment ago. Whoever binds it next should fail loudly if it is not.

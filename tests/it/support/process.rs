@@ -87,3 +87,25 @@ impl Drop for Process {
         self.kill();
     }
 }
+
+/// What a process holds of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Vitals {
+    /// Threads.
+    pub(crate) threads: usize,
+    /// Open descriptors.
+    pub(crate) descriptors: usize,
+    /// Its share of memory (`Pss`), in kB.
+    pub(crate) memory_kb: u64,
+}
+
+impl Vitals {
+    /// Of a running process of this user.
+    pub(crate) fn of(pid: u32) -> Self {
+        let count = |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).expect("a running process").count();
+        let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("a running process");
+        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a line");
+        let memory_kb = pss.trim().trim_end_matches("kB").trim().parse().expect("kB");
+        Self { threads: count("task"), descriptors: count("fd"), memory_kb }
+    }
+}

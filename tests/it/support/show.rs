@@ -66,6 +66,11 @@ impl Space {
         answer.error_for_status().expect("the order is understood").json().await.expect("a report")
     }
 
+    /// Stops it in its tracks: its sockets stay open and nobody answers.
+    pub(crate) fn freeze(&self) {
+        send(self.child.id(), Signal::STOP);
+    }
+
     /// What it saw so far.
     pub(crate) async fn report(&self) -> SpaceReport {
         let url = format!("{}/control/report", self.started.guest_base);
