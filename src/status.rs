@@ -178,6 +178,26 @@ pub struct OutputStatus {
     pub last_error: Option<String>,
     /// Seconds until the next attempt, while in backoff.
     pub retry_in_seconds: Option<u64>,
+    /// Code of the fault that keeps it off the air, such as `output.rejected`; none while live or stopped.
+    #[serde(default)]
+    pub fault: Option<String>,
+    /// How many broadcasts it may begin.
+    #[serde(default)]
+    pub budget: BudgetStatus,
+    /// Pipelines that did not come down and were left behind.
+    #[serde(default)]
+    pub abandoned: u32,
+}
+
+/// How many broadcasts an output may begin in an hour.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetStatus {
+    /// In any hour; 0 sets no limit.
+    pub limit: u32,
+    /// Begun in the last hour.
+    pub used: u32,
+    /// Seconds until the budget allows the next attempt, while it is what holds the output back.
+    pub next_in_seconds: Option<u64>,
 }
 
 /// The show's archive.

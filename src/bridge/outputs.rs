@@ -1,9 +1,10 @@
 //! The outputs of a show, as one thing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,9 +21,20 @@ use crate::status::OutputStatus;
 /// How long outputs may take to close their connections.
 const CLOSING: Duration = Duration::from_secs(8);
 
+/// When the publishing sessions of each output began, by the wall clock: what a restarted bridge must know.
+pub(super) type Publishes = BTreeMap<String, Vec<Timestamp>>;
+
+/// How long ago sessions began. A wall clock that was set back since makes them new.
+fn ages(publishes: Option<&Vec<Timestamp>>, clock: &Clock) -> Vec<Duration> {
+    let wall = clock.wall();
+    let age = |at: &Timestamp| Duration::try_from(wall.duration_since(*at)).unwrap_or_default();
+    publishes.into_iter().flatten().map(age).collect()
+}
+
 /// Every output of a show, in the configuration's order.
 pub(super) struct Outputs {
     handles: Vec<(String, OutputHandle)>,
+    publishes: Vec<(String, watch::Receiver<Vec<Instant>>)>,
     tracker: TaskTracker,
     token: CancellationToken,
 }
@@ -36,10 +48,11 @@ impl Outputs {
         pictures: watch::Receiver<Arc<PictureTimeline>>,
         clock: &Clock,
         events: &Events,
+        publishes: &Publishes,
     ) -> Self {
         let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
         let mut groups: HashMap<String, OutputGroup> = HashMap::new();
-        let handles = config
+        let handles: Vec<(String, OutputHandle)> = config
             .outputs
             .iter()
             .map(|output| {
@@ -49,6 +62,8 @@ impl Outputs {
                     key: secrets.output_key(&output.name).cloned(),
                     group: output.group.as_ref().map(|name| groups.entry(name.clone()).or_default().clone()),
                     enabled: output.enabled,
+                    budget: output.budget,
+                    spent: ages(publishes.get(&output.name), clock),
                 };
                 let inputs = OutputInputs {
                     audio: feed.frames.clone(),
@@ -60,7 +75,8 @@ impl Outputs {
             })
             .collect();
         tracker.close();
-        Self { handles, tracker, token }
+        let publishes = handles.iter().map(|(name, handle)| (name.clone(), handle.publishes())).collect();
+        Self { handles, publishes, tracker, token }
     }
 
     /// Whether there is none: the show is only recorded.
@@ -71,6 +87,31 @@ impl Outputs {
     /// What each says of itself.
     pub(super) fn status(&self) -> Vec<watch::Receiver<OutputStatus>> {
         self.handles.iter().map(|(_, handle)| handle.status()).collect()
+    }
+
+    /// Waits until one of them has begun another publishing session. Safe to cancel.
+    pub(super) async fn published(&mut self) {
+        let changes = self.publishes.iter_mut().map(|(_, publishes)| {
+            Box::pin(async {
+                if publishes.changed().await.is_err() {
+                    // It has ended, and begins no more.
+                    std::future::pending::<()>().await;
+                }
+            })
+        });
+        let changes: Vec<_> = changes.collect();
+        if changes.is_empty() {
+            return std::future::pending().await;
+        }
+        futures_util::future::select_all(changes).await;
+    }
+
+    /// When the publishing sessions of the last hour began, by the wall clock as it is now.
+    pub(super) fn publishes(&self, clock: &Clock) -> Publishes {
+        let (now, wall) = (clock.now(), clock.wall());
+        let stamp = |at: &Instant| wall.checked_sub(now.saturating_duration_since(*at)).unwrap_or(wall);
+        let all = self.publishes.iter();
+        all.map(|(name, publishes)| (name.clone(), publishes.borrow().iter().map(stamp).collect())).collect()
     }
 
     /// Does as an operator says.

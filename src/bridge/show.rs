@@ -198,6 +198,7 @@ impl Show {
                     }
                 }
                 _ = record.tick() => self.save_record(),
+                () = self.outputs.published() => self.save_record(),
             }
         }
     }

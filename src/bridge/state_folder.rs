@@ -3,6 +3,7 @@
 //! `<root>/shows/<name>/{socket, lock, show.json, bridge.log}`, all of it for its owner alone. The archive lies
 //! elsewhere: nothing in here is worth a backup.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
@@ -108,6 +109,9 @@ pub struct ShowRecord {
     /// Whether the outputs were opened: they are again, before anything is asked.
     #[serde(default)]
     pub on_air: bool,
+    /// When the publishing sessions of each output's last hour began: a crash gives no new budget.
+    #[serde(default)]
+    pub publishes: BTreeMap<String, Vec<Timestamp>>,
     /// [`fingerprint`] of what makes it this show and no other.
     #[serde(default)]
     pub fingerprint: String,
@@ -127,6 +131,7 @@ impl ShowRecord {
             playlist_url: None,
             source: None,
             on_air: false,
+            publishes: BTreeMap::new(),
             fingerprint,
         }
     }

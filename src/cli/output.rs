@@ -39,6 +39,9 @@ pub(super) fn line(output: &OutputStatus) -> String {
     if output.state == OutputState::Live {
         line.push_str(&format!("  {}  {} kbit/s", clock(output.state_seconds), output.kbps));
     }
+    if let Some(budget) = budget(output) {
+        line.push_str(&format!("  {budget}"));
+    }
     let reconnects = output.connections.saturating_sub(1);
     if reconnects > 0 {
         line.push_str(&format!("  {reconnects} reconnects"));
@@ -47,4 +50,15 @@ pub(super) fn line(output: &OutputStatus) -> String {
         line.push_str(&format!("  last error: {}", clean(error)));
     }
     line
+}
+
+/// What an output's budget is doing to it, if anything.
+pub(super) fn budget(output: &OutputStatus) -> Option<String> {
+    let budget = &output.budget;
+    budget.next_in_seconds?;
+    let name = clean(&output.name);
+    let (used, limit) = (budget.used, budget.limit);
+    Some(format!(
+        "{used} of {limit} broadcasts spent in the last hour: `spacebridge output restart {name}` connects now"
+    ))
 }

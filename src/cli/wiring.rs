@@ -32,6 +32,7 @@ fn presets() -> Vec<PresetDefaults> {
         requires_url: preset.requires_url,
         key_page: Some(preset.key_page.clone()),
         max_video_kbps: (preset.max_video_kbps > 0).then_some(preset.max_video_kbps),
+        broadcasts_per_hour: Some(preset.broadcasts_per_hour),
         verified: preset.verified,
     };
     Preset::names().into_iter().filter_map(|name| Some(defaults(name, Preset::find(name)?))).collect()

@@ -92,7 +92,12 @@ pub(super) fn show_state(state: ShowState) -> &'static str {
 
 /// Where an output stands, in words.
 pub(super) fn output_state(output: &OutputStatus) -> String {
+    if let (OutputState::Backoff, Some(seconds)) = (output.state, output.budget.next_in_seconds) {
+        return format!("budget {}", clock(seconds));
+    }
+    let rejected = matches!(output.fault.as_deref(), Some("output.rejected" | "output.dismissed"));
     match (output.state, output.retry_in_seconds) {
+        (OutputState::Backoff, Some(seconds)) if rejected => format!("rejected {seconds} s"),
         (OutputState::Stopped, _) => "stopped".to_owned(),
         (OutputState::Connecting, _) => "connecting".to_owned(),
         (OutputState::Live, _) => "live".to_owned(),
@@ -116,6 +121,20 @@ mod tests {
         assert_eq!(fit("日本語の題名", 7), "日本語…");
         assert_eq!(fit("short", 5), "short");
         assert_eq!(fit("anything", 0), "");
+    }
+
+    #[test]
+    fn an_output_that_waits_says_for_what() {
+        let mut output = crate::cli::view::tests::a_status().outputs.remove(1);
+        let mut says = |fault: Option<&str>, budget: Option<u64>, retry: u64| {
+            output.fault = fault.map(str::to_owned);
+            (output.budget.next_in_seconds, output.retry_in_seconds) = (budget, Some(retry));
+            output_state(&output)
+        };
+        assert_eq!(says(Some("output.refused"), None, 12), "again in 12 s");
+        assert_eq!(says(Some("output.rejected"), None, 60), "rejected 60 s");
+        assert_eq!(says(Some("output.rejected"), Some(272), 272), "budget 4:32");
+        assert_eq!(says(None, Some(3540), 3540), "budget 59:00");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use url::Url;
 use super::address;
 use super::known::{CUSTOM, Known, PresetDefaults};
 use super::problem::Report;
-use super::{OutputConfig, SecretRef, SourceKind};
+use super::{BudgetConfig, OutputConfig, SecretRef, SourceKind, WhenSpent};
 
 /// Turns a key such as `url` into its path and line in a file, or into the name of a command-line option.
 pub(super) type PlaceOf<'a> = &'a dyn Fn(&str) -> (String, Option<usize>);
@@ -51,6 +51,8 @@ pub(super) struct OutputDraft {
     pub(super) key: KeyDraft,
     pub(super) backup: bool,
     pub(super) enabled: bool,
+    pub(super) broadcasts_per_hour: Option<u32>,
+    pub(super) when_spent: WhenSpent,
 }
 
 /// Applies preset and rules. A platform's backup becomes a second output in the same group. Empty where a fault was told.
@@ -87,7 +89,10 @@ pub(super) fn outputs(
     };
     let (Some(name), Some(url), Some(preset)) = (name, url, preset) else { return Vec::new() };
     let group = backup_url.is_some().then(|| name.clone());
-    let primary = OutputConfig { name, preset: preset.name, url, key, group, enabled: draft.enabled };
+    let per_hour = draft.broadcasts_per_hour.or(preset.broadcasts_per_hour);
+    let budget =
+        BudgetConfig { per_hour: per_hour.unwrap_or(BudgetConfig::default().per_hour), when_spent: draft.when_spent };
+    let primary = OutputConfig { name, preset: preset.name, url, key, group, enabled: draft.enabled, budget };
     let backup = backup_url.and_then(|url| backup_of(&primary, url, taken, at));
     std::iter::once(primary).chain(backup).collect()
 }

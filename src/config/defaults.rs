@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{ProgramConfig, RecordingConfig, SlateConfig, SlateTexts, XApiConfig};
+use super::{BudgetConfig, ProgramConfig, RecordingConfig, SlateConfig, SlateTexts, WhenSpent, XApiConfig};
 use crate::media::VideoFormat;
 
 /// How long the closing slate stays: long enough to be read by viewers who are some seconds behind.
@@ -59,6 +59,13 @@ pub(super) fn late() -> String {
 
 pub(super) fn next() -> String {
     "The space is over; waiting for the next one".into()
+}
+
+impl Default for BudgetConfig {
+    fn default() -> Self {
+        // A bad hour's reconnects, and not so many videos that nobody finds the right one.
+        Self { per_hour: 12, when_spent: WhenSpent::Slow }
+    }
 }
 
 impl Default for RecordingConfig {

@@ -18,6 +18,8 @@ pub struct PresetDefaults {
     pub key_page: Option<String>,
     /// The platform's maximum, in kbit/s.
     pub max_video_kbps: Option<u32>,
+    /// Publishing sessions that it may begin in an hour, 0 for any number; none where the common default holds.
+    pub broadcasts_per_hour: Option<u32>,
     /// Whether the values were checked against the platform's documentation.
     pub verified: bool,
 }

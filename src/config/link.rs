@@ -8,7 +8,7 @@ use super::problem::{Problem, Report};
 use super::read::{check_timezone, system_timezone};
 use super::{
     ProgramConfig, RecordingConfig, SecretRef, ShowConfig, ShowSettings, SlateConfig, SourceConfig, SourceKind,
-    XApiConfig, address,
+    WhenSpent, XApiConfig, address,
 };
 
 /// The options of `run` when it is given a link.
@@ -270,6 +270,8 @@ fn platform_output(
         key,
         backup: platform.backup,
         enabled: true,
+        broadcasts_per_hour: None,
+        when_spent: WhenSpent::default(),
     };
     let of = |key: &str| (if key == "preset" { format!("--{name}") } else { format!("--{name}-{key}") }, None);
     check_outputs(draft, known, taken, Place { report, of: &of })
@@ -295,7 +297,17 @@ fn further_outputs(
             }
         };
         let (name, url) = (Some(name.to_owned()), Some(url.to_owned()));
-        let draft = OutputDraft { name, preset: None, url, key, backup: false, enabled: true };
+        let when_spent = WhenSpent::default();
+        let draft = OutputDraft {
+            name,
+            preset: None,
+            url,
+            key,
+            backup: false,
+            enabled: true,
+            broadcasts_per_hour: None,
+            when_spent,
+        };
         outputs.extend(check_outputs(draft, known, taken, Place { report, of: &|_| ("--output".into(), None) }));
     }
     if !key_envs.is_empty() {

@@ -206,6 +206,29 @@ pub struct OutputConfig {
     pub group: Option<String>,
     /// Whether it starts with the show.
     pub enabled: bool,
+    /// How many broadcasts it may begin.
+    #[serde(default)]
+    pub budget: BudgetConfig,
+}
+
+/// How many publishing sessions an output may begin: on a platform each can become another video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetConfig {
+    /// New publishing sessions in any hour; 0 sets no limit.
+    pub per_hour: u32,
+    /// What happens when that many have begun.
+    pub when_spent: WhenSpent,
+}
+
+/// What an output does when its budget is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenSpent {
+    /// It tries every 5 minutes.
+    #[default]
+    Slow,
+    /// It waits until the oldest session is an hour old, or for the operator.
+    Hold,
 }
 
 /// The archive.

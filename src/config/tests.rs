@@ -16,6 +16,7 @@ pub(super) fn presets() -> Vec<PresetDefaults> {
         requires_url,
         key_page: Some(format!("https://{name}.example/key")),
         max_video_kbps: None,
+        broadcasts_per_hour: None,
         verified: true,
     };
     vec![

@@ -10,6 +10,7 @@ use futures_util::Stream;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSrc;
+use tokio::sync::oneshot;
 use url::Url;
 
 use super::{BusEvent, GstError, Pipeline, Template};
@@ -19,6 +20,9 @@ use crate::secret::Secret;
 pub use super::rtmp_fault::RtmpFault;
 
 const TEMPLATE: Template = Template::new("rtmp_output", include_str!("../../pipelines/rtmp_output.launch"));
+
+/// How long a pipeline may take to come down. Measured ones take milliseconds, in the middle of a blocked write too.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Where to publish, split as RTMP has it.
 #[derive(Debug, Clone)]
@@ -152,6 +156,11 @@ impl RtmpPipeline {
         self.video.set_caps(Some(&video_caps(picture)));
     }
 
+    /// Lets every step of the connection take so long, in whole seconds. Before [`RtmpPipeline::play`].
+    pub fn set_patience(&self, patience: Duration) {
+        self.sink.set_property("timeout", u32::try_from(patience.as_secs()).unwrap_or(u32::MAX));
+    }
+
     /// Lets what leaves carry timestamps that are `milliseconds` later than those pushed. Before the first push.
     ///
     /// The muxer counts from the first unit it sees, whatever time that has (measured, GStreamer 1.22): a second join
@@ -216,14 +225,19 @@ impl RtmpPipeline {
         }
     }
 
-    /// Closes the connection. A pipeline that does not stop in time is left to a thread of its own, so that nobody
-    /// waits for it.
-    pub async fn close(self) {
-        if let Err(error) = self.pipeline.stop().await {
-            tracing::warn!(%error, "Connection is abandoned.");
-            // Dropping it waits for its lock, perhaps for ever.
-            std::thread::spawn(move || drop(self));
-        }
+    /// Closes the connection on a thread of its own, which may wait for ever for a pipeline that does not come down;
+    /// the caller does not, and neither does the end of the process. False when the pipeline had to be abandoned.
+    pub async fn close(self) -> bool {
+        let (done, down) = oneshot::channel();
+        let closing = move || {
+            // Stops it.
+            drop(self);
+            if done.send(()).is_err() {
+                tracing::info!("An abandoned connection came down after all.");
+            }
+        };
+        let thread = std::thread::Builder::new().name("rtmp-close".to_owned()).spawn(closing);
+        thread.is_ok() && tokio::time::timeout(CLOSE_DEADLINE, down).await.is_ok_and(|down| down.is_ok())
     }
 }
 
@@ -312,6 +326,40 @@ mod tests {
         let target = RtmpTarget::new(&url, Some(&Secret::new("k3y-k3y"))).expect("a target");
         let shown = format!("{target:?} {} {}", target.server(), target.redact("failed: live/k3y-k3y hunter22"));
         assert!(!shown.contains("k3y-k3y") && !shown.contains("hunter22"), "{shown}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_pipeline_that_does_not_come_down_is_abandoned_and_another_one_works() {
+        super::super::init().expect("GStreamer");
+        // Its backlog takes the connection, and nobody ever speaks.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("rtmp://{}/app", silent.local_addr().expect("an address"));
+        let target = RtmpTarget::new(&Url::parse(&url).expect("a URL"), Some(&Secret::new("k"))).expect("a target");
+        let audio = AudioFormat { sample_rate: 48_000, config: Bytes::from_static(&[0x11, 0x90]) };
+        let format = crate::media::VideoFormat { width: 16, height: 16, fps: 30 };
+        let picture = EncodedLoop { codec_data: Bytes::from_static(b"c"), frames: Vec::new(), format };
+        let build = || RtmpPipeline::new(&target, &audio, &picture).expect("a pipeline");
+        let frozen = build();
+        let (release, stuck) = std::sync::mpsc::channel::<()>();
+        let (entered, is_stuck) = std::sync::mpsc::channel();
+        let stuck = std::sync::Mutex::new(stuck);
+        frozen.audio.static_pad("src").expect("a pad").add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            if entered.send(()).is_ok() {
+                stuck.lock().expect("one thread").recv().expect_err("nobody says anything");
+            }
+            gst::PadProbeReturn::Remove
+        });
+        frozen.play().await.expect("it starts");
+        let unit = Unit { at_ns: 0, duration_ns: 1, key: true, data: Bytes::from_static(b"a") };
+        assert!(frozen.push_audio(unit));
+        is_stuck.recv_timeout(Duration::from_secs(10)).expect("its streaming thread is stuck");
+        let began = std::time::Instant::now();
+        assert!(!frozen.close().await, "it cannot have come down");
+        assert!(began.elapsed() < CLOSE_DEADLINE + Duration::from_secs(1));
+        let healthy = build();
+        healthy.play().await.expect("it starts");
+        assert!(healthy.close().await);
+        drop(release);
     }
 
     #[test]

@@ -19,7 +19,8 @@ fn status(state: ShowState, outputs: Vec<OutputStatus>) -> ShowStatus {
     ShowStatus {
         protocol: PROTOCOL_VERSION,
         show: "night".into(),
-        bridge: BridgeStatus { pid: 1, version: "0".into(), started_at: jiff::Timestamp::UNIX_EPOCH, resumes: 0 },
+        sources: Vec::new(),
+        bridge: BridgeStatus { pid: 1, version: "0".into(), started_at: jiff::Timestamp::UNIX_EPOCH, resumes: 0, orphaned: false },
         state,
         words: "On the air.".into(),
         session: None,

@@ -11,6 +11,7 @@ use super::OutputInputs;
 use super::fault::{FaultClass, OutputFault};
 use super::feed::{Feed, Item};
 use super::group::Member;
+use super::slow::Carried;
 use crate::gst::BusEvent;
 use crate::gst::rtmp::{RtmpPipeline, RtmpTarget};
 use crate::media::{AudioFrame, EncodedLoop, PictureTimeline, ProgramTime};
@@ -40,8 +41,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Begins to connect.
-    pub(super) async fn open(target: &RtmpTarget, inputs: &OutputInputs) -> Result<Self, OutputFault> {
+    /// Begins to connect. After `patience` without a byte it fails by itself.
+    pub(super) async fn open(
+        target: &RtmpTarget,
+        inputs: &OutputInputs,
+        patience: Duration,
+    ) -> Result<Self, OutputFault> {
         let latest = ProgramTime::from_samples(u64::MAX);
         let shown = inputs.pictures.borrow().at(latest).cloned();
         let detail = || "there is no picture yet".to_owned();
@@ -50,9 +55,12 @@ impl Connection {
         // The first build of a process loads plugins from the disk.
         let build = tokio::task::spawn_blocking(move || RtmpPipeline::new(&target, &format, &picture));
         let pipeline = build.await.map_err(|_| OutputFault::plain(FaultClass::Local))??;
+        pipeline.set_patience(patience);
         let bus = Box::pin(pipeline.events());
         if let Err(error) = pipeline.play().await {
-            pipeline.close().await;
+            if !pipeline.close().await {
+                tracing::warn!("A pipeline that did not start did not come down either.");
+            }
             return Err(error.into());
         }
         Ok(Self {
@@ -117,30 +125,31 @@ impl Connection {
         self.pipeline.bytes_out()
     }
 
-    /// Units sent or dropped.
-    pub(super) fn offered(&self) -> u64 {
-        self.feed.as_ref().map_or(0, Feed::offered)
-    }
-
     /// Units dropped.
     pub(super) fn dropped(&self) -> u64 {
         self.feed.as_ref().map_or(0, Feed::dropped)
     }
 
-    /// Sends what it holds, says so to the server, and closes.
-    pub(super) async fn close_in_order(mut self) {
+    /// All that it has carried.
+    pub(super) fn carried(&self) -> Carried {
+        let offered = self.feed.as_ref().map_or(0, Feed::offered);
+        Carried { bytes: self.bytes_out(), offered, dropped: self.dropped() }
+    }
+
+    /// Sends what it holds, says so to the server, and closes. See [`Connection::close`].
+    pub(super) async fn close_in_order(mut self) -> bool {
         if self.sending {
             self.pipeline.finish();
             if tokio::time::timeout(DRAIN, self.bus.next()).await.is_err() {
                 tracing::debug!("Connection is closed before all of it was sent.");
             }
         }
-        self.close().await;
+        self.close().await
     }
 
-    /// Closes at once.
-    pub(super) async fn close(self) {
-        self.pipeline.close().await;
+    /// Closes at once. False when it did not come down in time and was abandoned.
+    pub(super) async fn close(self) -> bool {
+        self.pipeline.close().await
     }
 }
 

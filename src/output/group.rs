@@ -1,7 +1,7 @@
 //! The common timestamp zero of outputs that carry the same: a platform's primary and backup.
 //!
 //! Members that start together join at the same grid point, so that both carry identical bytes. Nobody waits longer
-//! than [`PATIENCE`] for the others. A member that comes back keeps the zero, so that its bytes agree with the other's
+//! than [`PATIENCE`] for the others, and nobody for one that is not connecting. A member that comes back keeps the zero, so that its bytes agree with the other's
 //! again; when all are gone, the next join begins at zero.
 
 use std::collections::BTreeSet;
@@ -24,7 +24,8 @@ pub struct OutputGroup {
 #[derive(Debug, Default)]
 struct GroupState {
     next_id: u32,
-    members: BTreeSet<u32>,
+    /// Members that connect or are connected.
+    trying: BTreeSet<u32>,
     ready: BTreeSet<u32>,
     first_ready: Option<ProgramTime>,
     zero: Option<ProgramTime>,
@@ -56,7 +57,6 @@ impl OutputGroup {
         let mut state = self.lock();
         let id = state.next_id;
         state.next_id += 1;
-        state.members.insert(id);
         Member { group: self.clone(), id }
     }
 
@@ -67,6 +67,11 @@ impl OutputGroup {
 }
 
 impl Member {
+    /// Says that this member begins to connect: the others may wait for it.
+    pub(super) fn connecting(&self) {
+        self.group.lock().trying.insert(self.id);
+    }
+
     /// Says that this member could send now, and asks where to join. None: wait for the others, and ask again.
     pub(super) fn ready(&self, now: ProgramTime) -> Option<Join> {
         let mut state = self.group.lock();
@@ -75,10 +80,10 @@ impl Member {
             return Some(Join { at: now.grid_ceil().max(zero), zero });
         }
         let first = *state.first_ready.get_or_insert(now);
-        if state.ready.len() < state.members.len() && now.since(first) < PATIENCE {
+        if state.ready.len() < state.trying.len() && now.since(first) < PATIENCE {
             return None;
         }
-        let margin = if state.members.len() > 1 { MARGIN } else { 0 };
+        let margin = if state.trying.len() > 1 { MARGIN } else { 0 };
         let zero = now.plus(margin).grid_ceil();
         state.zero = Some(zero);
         Some(Join { at: zero, zero })
@@ -88,6 +93,7 @@ impl Member {
     pub(super) fn leave(&self) {
         let mut state = self.group.lock();
         state.ready.remove(&self.id);
+        state.trying.remove(&self.id);
         if state.ready.is_empty() {
             (state.zero, state.first_ready) = (None, None);
         }
@@ -97,7 +103,6 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.leave();
-        self.group.lock().members.remove(&self.id);
     }
 }
 
@@ -109,10 +114,16 @@ mod tests {
         ProgramTime::from_samples((seconds * 48_000.0) as u64)
     }
 
+    fn connecting(group: &OutputGroup) -> Member {
+        let member = group.enter();
+        member.connecting();
+        member
+    }
+
     #[test]
     fn members_that_start_together_join_at_one_grid_point_with_one_zero() {
         let group = OutputGroup::new();
-        let (primary, backup) = (group.enter(), group.enter());
+        let (primary, backup) = (connecting(&group), connecting(&group));
         assert_eq!(primary.ready(at(10.1)), None);
         let join = Join { at: at(12.0), zero: at(12.0) };
         assert_eq!(backup.ready(at(11.2)), Some(join));
@@ -122,7 +133,7 @@ mod tests {
     #[test]
     fn a_member_passed_by_the_margin_joins_a_grid_point_later_with_the_same_zero() {
         let group = OutputGroup::new();
-        let (primary, backup) = (group.enter(), group.enter());
+        let (primary, backup) = (connecting(&group), connecting(&group));
         assert_eq!(primary.ready(at(10.1)), None);
         assert_eq!(backup.ready(at(11.7)), Some(Join { at: at(14.0), zero: at(14.0) }));
         assert_eq!(primary.ready(at(11.7)), Some(Join { at: at(14.0), zero: at(14.0) }));
@@ -131,20 +142,30 @@ mod tests {
     #[test]
     fn a_dead_backup_holds_the_primary_for_seconds_only_and_joins_its_zero_later() {
         let group = OutputGroup::new();
-        let (primary, backup) = (group.enter(), group.enter());
+        let (primary, backup) = (connecting(&group), connecting(&group));
         assert_eq!(primary.ready(at(1.0)), None);
         assert_eq!(primary.ready(at(4.0)), Some(Join { at: at(6.0), zero: at(6.0) }));
         assert_eq!(backup.ready(at(100.5)), Some(Join { at: at(102.0), zero: at(6.0) }));
         backup.leave();
+        backup.connecting();
         assert_eq!(backup.ready(at(200.5)), Some(Join { at: at(202.0), zero: at(6.0) }));
+    }
+
+    #[test]
+    fn a_member_that_waits_for_its_next_attempt_holds_nobody() {
+        let group = OutputGroup::new();
+        let (primary, backup) = (connecting(&group), connecting(&group));
+        backup.leave();
+        assert_eq!(primary.ready(at(1.0)), Some(Join { at: at(2.0), zero: at(2.0) }));
     }
 
     #[test]
     fn a_zero_is_forgotten_when_every_member_is_gone() {
         let group = OutputGroup::new();
-        let only = group.enter();
+        let only = connecting(&group);
         assert_eq!(only.ready(at(0.5)), Some(Join { at: at(2.0), zero: at(2.0) }));
         only.leave();
+        only.connecting();
         assert_eq!(only.ready(at(60.0)), Some(Join { at: at(60.0), zero: at(60.0) }));
     }
 }

@@ -4,18 +4,22 @@
 //! a grid point, and reconnects for as long as the show lasts. It decides nothing about the program, and it never waits
 //! for another output, except for a few seconds for the members of its own [`OutputGroup`].
 
+mod budget;
 mod connection;
 mod fault;
 mod feed;
 mod group;
 mod liveness;
 pub mod preset;
-
 mod rate;
+mod slow;
 mod state;
 mod task;
+mod voice;
+mod words;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +28,7 @@ use url::Url;
 
 use crate::alert::Events;
 use crate::clock::Clock;
+use crate::config::BudgetConfig;
 use crate::media::{AudioFormat, AudioFrame, PictureTimeline};
 use crate::secret::Secret;
 use crate::status::OutputStatus;
@@ -43,6 +48,10 @@ pub struct OutputSettings {
     pub group: Option<OutputGroup>,
     /// Whether it starts at once; otherwise it waits for [`OutputCommand::Start`].
     pub enabled: bool,
+    /// How many publishing sessions it may begin by itself.
+    pub budget: BudgetConfig,
+    /// How long ago sessions began that an earlier process of the same show had.
+    pub spent: Vec<Duration>,
 }
 
 /// What an output carries. Clones share the program.
@@ -73,6 +82,7 @@ pub enum OutputCommand {
 #[derive(Debug, Clone)]
 pub struct OutputHandle {
     status: watch::Receiver<OutputStatus>,
+    publishes: watch::Receiver<Vec<Instant>>,
     commands: mpsc::Sender<OutputCommand>,
 }
 
@@ -80,6 +90,11 @@ impl OutputHandle {
     /// What the output says of itself: at once when its state changes, else twice a second.
     pub fn status(&self) -> watch::Receiver<OutputStatus> {
         self.status.clone()
+    }
+
+    /// When the publishing sessions of the last hour began; changes with each new one. To be kept across a crash.
+    pub fn publishes(&self) -> watch::Receiver<Vec<Instant>> {
+        self.publishes.clone()
     }
 
     /// Tells the output what to do; false when it has ended.
@@ -113,7 +128,7 @@ pub fn spawn(
 ) -> OutputHandle {
     // More commands than a person can give before the task has taken the first.
     let (commands, receiver) = mpsc::channel(16);
-    let (task, status) = task::Task::new(settings, inputs, events);
+    let (task, status, publishes) = task::Task::new(settings, inputs, events);
     tracker.spawn(task.run(receiver, token));
-    OutputHandle { status, commands }
+    OutputHandle { status, publishes, commands }
 }

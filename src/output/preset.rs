@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use url::Url;
 
+use crate::config::BudgetConfig;
+
 static PRESETS: LazyLock<BTreeMap<String, Preset>> =
     LazyLock::new(|| parse(include_str!("../../config/presets.toml")).expect("a test loads the shipped presets"));
 
@@ -28,6 +30,9 @@ pub struct Preset {
     pub max_audio_kbps: u32,
     /// The longest distance of key frames that the platform asks for, in seconds.
     pub keyframe_seconds: u32,
+    /// Publishing sessions that it may begin in an hour; 0 for any number.
+    #[serde(default = "broadcasts_per_hour")]
+    pub broadcasts_per_hour: u32,
     /// Whether this agrees with the platform's own documentation.
     pub verified: bool,
     /// What else the operator should know; may be empty.
@@ -46,6 +51,10 @@ impl Preset {
     }
 }
 
+fn broadcasts_per_hour() -> u32 {
+    BudgetConfig::default().per_hour
+}
+
 fn parse(text: &str) -> Result<BTreeMap<String, Preset>, toml::de::Error> {
     toml::from_str(text)
 }
@@ -61,6 +70,7 @@ mod tests {
         let presets = parse(include_str!("../../config/presets.toml")).expect("presets");
         for (name, preset) in &presets {
             assert!(preset.requires_url || preset.url.is_some(), "{name} has no address");
+            assert_eq!(preset.broadcasts_per_hour, 12, "{name}: every other number needs a reason in the file");
             assert!((2..=4).contains(&preset.keyframe_seconds) && !preset.key_page.is_empty(), "{name}");
             for url in preset.url.iter().chain(&preset.backup_url) {
                 let target = RtmpTarget::new(url, Some(&Secret::new("key"))).expect("an address");

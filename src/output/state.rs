@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::fault::FaultClass;
-use super::liveness::{Liveness, Verdict};
+use super::liveness::{Liveness, Patience, Verdict};
 use crate::backoff::Backoff;
 use crate::status::OutputState;
 
@@ -19,6 +20,12 @@ const OPERATOR_CAP: Duration = Duration::from_secs(60);
 /// A session shorter than this proves nothing: platforms take a wrong key and hang up seconds later.
 const LASTING: Duration = Duration::from_secs(10);
 
+/// A key that worked this short a time ago is not what a server means that hangs up: its ingest is in trouble.
+const PROVEN: Duration = Duration::from_secs(5 * 60);
+
+/// So many sessions in a row that the server closed within seconds are no accident.
+const DISMISSALS: u32 = 3;
+
 /// An attempt that has not been accepted, joined and sent media after this long is over. The sink's own limit is 5 s a
 /// step, a group waits 3 s, and the grid 2 s.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(25);
@@ -26,7 +33,9 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(25);
 /// What happens to an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
-    /// The operator starts it, or the show does.
+    /// The show starts it: within its budget, since a show that crashes again and again starts it as often.
+    Begin,
+    /// The operator starts it.
     Start,
     /// The operator stops it.
     Stop,
@@ -72,19 +81,35 @@ pub(super) struct Machine {
     phase: Phase,
     since: Instant,
     liveness: Liveness,
+    patience: Patience,
     network: Backoff,
     operator: Backoff,
+    budget: Budget,
+    /// Whether it is the budget that makes it wait.
+    held: bool,
+    /// When a session that lasted was last seen to move.
+    worked: Option<Instant>,
+    /// Sessions in a row that the server closed within seconds.
+    dismissals: u32,
 }
 
 impl Machine {
     /// A stopped output.
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(budget: Budget, now: Instant) -> Self {
+        let mut patience = Patience::new();
+        // What an earlier process of the show published proves the key as well.
+        let worked = budget.spent(now).last();
         Self {
             phase: Phase::Stopped,
             since: now,
-            liveness: Liveness::new(now),
+            liveness: Liveness::new(patience.quiet(now), now),
+            patience,
             network: Backoff::new(FIRST_WAIT, NETWORK_CAP),
             operator: Backoff::new(FIRST_WAIT, OPERATOR_CAP),
+            budget,
+            held: false,
+            worked,
+            dismissals: 0,
         }
     }
 
@@ -108,9 +133,35 @@ impl Machine {
         if let Phase::Backoff(until) = self.phase { Some(until.saturating_duration_since(now)) } else { None }
     }
 
+    /// Whether it would have tried already, had its budget allowed it.
+    pub(super) fn is_held(&self) -> bool {
+        self.held && matches!(self.phase, Phase::Backoff(_))
+    }
+
+    /// What it may spend and has spent.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Whether the connection has lasted: media left for as long as proves something.
+    pub(super) fn has_lasted(&self) -> bool {
+        matches!(self.phase, Phase::Live) && self.worked.is_some_and(|at| at >= self.since)
+    }
+
+    /// Whether this output's address and key surely were good a moment ago.
+    pub(super) fn is_proven(&self, now: Instant) -> bool {
+        self.worked.is_some_and(|at| now.saturating_duration_since(at) < PROVEN)
+    }
+
+    /// How long this connection may be quiet.
+    pub(super) fn patience(&self) -> Duration {
+        self.liveness.quiet()
+    }
+
     /// Takes one event.
     pub(super) fn on(&mut self, event: Event, now: Instant) -> Action {
         match event {
+            Event::Begin => self.begin(now),
             Event::Start => self.start(now),
             Event::Stop => self.stop(now),
             Event::Restart => self.restart(now),
@@ -118,6 +169,14 @@ impl Machine {
             Event::Fault(class) => self.fail(class, now),
             Event::Tick => self.tick(now),
         }
+    }
+
+    fn begin(&mut self, now: Instant) -> Action {
+        if !matches!(self.phase, Phase::Stopped) {
+            return Action::None;
+        }
+        self.wait(Duration::ZERO, now);
+        self.tick(now)
     }
 
     fn start(&mut self, now: Instant) -> Action {
@@ -129,16 +188,16 @@ impl Machine {
         if !matches!(self.phase, Phase::Stopped) {
             self.enter(Phase::Stopped, now);
         }
-        self.network.reset();
-        self.operator.reset();
+        self.forgive();
         if connected { Action::Disconnect } else { Action::None }
     }
 
     fn restart(&mut self, now: Instant) -> Action {
-        self.network.reset();
-        self.operator.reset();
+        self.forgive();
         if self.is_connected() {
-            // The next tick connects, once the old connection is closed: there are never two.
+            // The next tick connects, once the old connection is closed: there are never two. It was ordered, so that
+            // the budget has no say.
+            self.held = false;
             self.enter(Phase::Backoff(now), now);
             return Action::Disconnect;
         }
@@ -151,28 +210,40 @@ impl Machine {
         }
         match self.liveness.judge(bytes, offered, now) {
             Verdict::Dead => return self.fail(FaultClass::Stalled, now),
-            Verdict::Alive if matches!(self.phase, Phase::Connecting) => self.enter(Phase::Live, now),
+            Verdict::Alive if matches!(self.phase, Phase::Connecting) => {
+                self.budget.spend(now);
+                self.patience.answered(now);
+                self.enter(Phase::Live, now);
+            }
             Verdict::Alive | Verdict::Unknown => {}
+        }
+        // By what has moved: a stalled session does not grow old enough while its stall is found out.
+        let moved = self.liveness.moved();
+        if matches!(self.phase, Phase::Live) && moved.saturating_duration_since(self.since) >= LASTING {
+            self.worked = Some(moved);
         }
         Action::None
     }
 
     fn fail(&mut self, class: FaultClass, now: Instant) -> Action {
-        let worked = match self.phase {
-            Phase::Live => self.in_state(now) >= LASTING,
-            Phase::Connecting => false,
-            Phase::Stopped | Phase::Backoff(_) => return Action::None,
-        };
-        let wait = if worked {
-            self.network.reset();
-            self.operator.reset();
-            Duration::ZERO
-        } else if class.needs_operator() {
-            self.operator.next_delay()
-        } else {
-            self.network.next_delay()
-        };
-        self.enter(Phase::Backoff(now + wait), now);
+        let mut class = class;
+        match (self.phase, class) {
+            (Phase::Stopped | Phase::Backoff(_), _) => return Action::None,
+            (Phase::Live, FaultClass::Stalled) => self.patience.declared_dead(now),
+            (Phase::Connecting, class) if class.is_an_answer() => self.patience.answered(now),
+            _ => {}
+        }
+        if self.has_lasted() {
+            self.forgive();
+            self.wait(Duration::ZERO, now);
+            return Action::Fail(class);
+        }
+        if matches!((self.phase, class), (Phase::Live, FaultClass::Closed)) {
+            self.dismissals += 1;
+            class = if self.dismissals >= DISMISSALS { FaultClass::Dismissed } else { class };
+        }
+        let delay = if class.needs_operator() { self.operator.next_delay() } else { self.network.next_delay() };
+        self.wait(delay, now);
         Action::Fail(class)
     }
 
@@ -185,9 +256,25 @@ impl Machine {
     }
 
     fn connect(&mut self, now: Instant) -> Action {
-        self.liveness = Liveness::new(now);
+        self.budget.attempt(now);
+        self.liveness = Liveness::new(self.patience.quiet(now), now);
         self.enter(Phase::Connecting, now);
         Action::Connect
+    }
+
+    /// Waits for `delay`, or for as long as the budget wants.
+    fn wait(&mut self, delay: Duration, now: Instant) {
+        let until = now + delay;
+        // Only the output's own sessions spend it, so that what holds now is what will hold at the end of the wait.
+        let held = self.budget.held_until(now).filter(|held| *held > until);
+        self.held = held.is_some();
+        self.enter(Phase::Backoff(held.unwrap_or(until)), now);
+    }
+
+    fn forgive(&mut self) {
+        self.network.reset();
+        self.operator.reset();
+        self.dismissals = 0;
     }
 
     fn is_connected(&self) -> bool {
@@ -200,103 +287,6 @@ impl Machine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Drill {
-        machine: Machine,
-        start: Instant,
-    }
-
-    impl Drill {
-        fn new() -> Self {
-            let start = Instant::now();
-            Self { machine: Machine::new(start), start }
-        }
-
-        fn at(&mut self, milliseconds: u64, event: Event) -> (Action, OutputState) {
-            let action = self.machine.on(event, self.start + Duration::from_millis(milliseconds));
-            (action, self.machine.state())
-        }
-
-        fn wait_ms(&self, milliseconds: u64) -> u128 {
-            let now = self.start + Duration::from_millis(milliseconds);
-            self.machine.retry_in(now).expect("a wait").as_millis()
-        }
-    }
-
-    const MEDIA: Event = Event::Progress { bytes: 100_000, offered: 100 };
-
-    #[test]
-    fn an_output_is_live_only_when_media_has_left() {
-        use Event::*;
-        use OutputState as S;
-        let mut drill = Drill::new();
-        let steps = [
-            (0, Tick, (Action::None, S::Stopped)),
-            (0, Start, (Action::Connect, S::Connecting)),
-            (10, Start, (Action::None, S::Connecting)),
-            (200, Progress { bytes: 0, offered: 0 }, (Action::None, S::Connecting)),
-            (400, Progress { bytes: 700, offered: 10 }, (Action::None, S::Connecting)),
-            (600, MEDIA, (Action::None, S::Live)),
-            (700, Stop, (Action::Disconnect, S::Stopped)),
-            (800, Fault(FaultClass::Closed), (Action::None, S::Stopped)),
-            (900, Restart, (Action::Connect, S::Connecting)),
-            (1000, Restart, (Action::Disconnect, S::Backoff)),
-            (1001, Tick, (Action::Connect, S::Connecting)),
-        ];
-        for (at, event, wanted) in steps {
-            assert_eq!(drill.at(at, event), wanted, "{event:?} at {at} ms");
-        }
-    }
-
-    #[test]
-    fn a_session_that_worked_reconnects_at_once_and_a_short_one_resets_nothing() {
-        let mut drill = Drill::new();
-        drill.at(0, Event::Start);
-        drill.at(0, Event::Fault(FaultClass::Refused));
-        drill.at(1000, Event::Tick);
-        drill.at(1500, MEDIA);
-        drill.at(3000, Event::Fault(FaultClass::Closed));
-        assert!((1600..=2000).contains(&drill.wait_ms(3000)), "{}", drill.wait_ms(3000));
-        drill.at(5000, Event::Tick);
-        drill.at(5500, MEDIA);
-        assert_eq!(drill.at(20_000, Event::Fault(FaultClass::Closed)).1, OutputState::Backoff);
-        assert_eq!(drill.at(20_000, Event::Tick), (Action::Connect, OutputState::Connecting));
-        drill.at(20_010, Event::Fault(FaultClass::Refused));
-        assert!((800..=1000).contains(&drill.wait_ms(20_010)));
-    }
-
-    #[test]
-    fn a_rejected_key_is_tried_ever_more_rarely_and_a_dead_network_every_quarter_minute() {
-        for (class, cap) in [(FaultClass::Rejected, 60_000), (FaultClass::Unresolved, 15_000)] {
-            let mut drill = Drill::new();
-            let mut now = 0;
-            drill.at(now, Event::Start);
-            for _ in 0..10 {
-                drill.at(now, Event::Fault(class));
-                now += drill.wait_ms(now) as u64 + 1;
-                assert_eq!(drill.at(now, Event::Tick), (Action::Connect, OutputState::Connecting));
-            }
-            drill.at(now, Event::Fault(class));
-            let wait = drill.wait_ms(now);
-            assert!((cap * 8 / 10..=cap).contains(&wait), "{class:?}: {wait} ms");
-        }
-    }
-
-    #[test]
-    fn a_server_that_never_accepts_or_takes_nothing_any_more_is_given_up() {
-        let mut drill = Drill::new();
-        drill.at(0, Event::Start);
-        assert_eq!(drill.at(24_000, Event::Tick).0, Action::None);
-        assert_eq!(drill.at(25_000, Event::Tick).0, Action::Fail(FaultClass::Unreachable));
-        let mut drill = Drill::new();
-        drill.at(0, Event::Start);
-        drill.at(1000, MEDIA);
-        for step in 1..5 {
-            drill.at(1000 + step * 1000, Event::Progress { bytes: 100_000, offered: 100 + step * 77 });
-        }
-        let stuck = Event::Progress { bytes: 100_000, offered: 1000 };
-        assert_eq!(drill.at(6000, stuck), (Action::Fail(FaultClass::Stalled), OutputState::Backoff));
-    }
-}
+mod properties;
+#[cfg(test)]
+mod tests;

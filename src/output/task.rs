@@ -6,16 +6,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Budget;
 use super::connection::{Connection, Wake};
 use super::fault::{FaultClass, OutputFault};
 use super::group::Member;
 use super::rate::Rate;
+use super::slow::Slowness;
 use super::state::{Action, Event, Machine};
-use super::{OutputCommand, OutputInputs, OutputSettings};
-use crate::alert::{Events, Report};
+use super::voice::Voice;
+use super::{OutputCommand, OutputInputs, OutputSettings, words};
+use crate::alert::Events;
 use crate::gst::rtmp::{AddressError, RtmpFault, RtmpTarget};
 use crate::gst::{BusEvent, Fault};
-use crate::status::{OutputState, OutputStatus};
+use crate::status::{BudgetStatus, OutputState, OutputStatus};
 
 /// How often the bytes out are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -35,6 +38,7 @@ struct Totals {
     bytes: u64,
     /// Without those of the connection that is open.
     dropped: u64,
+    abandoned: u32,
 }
 
 pub(super) struct Task {
@@ -51,10 +55,10 @@ pub(super) struct Task {
     totals: Totals,
     rate: Rate,
     last_error: Option<String>,
-    /// The fault that was reported and still holds: it is not reported again with every attempt.
-    reported: Option<FaultClass>,
-    /// Whether it was reported that this connection drops media.
-    slow: bool,
+    fault: Option<FaultClass>,
+    voice: Voice,
+    slowness: Slowness,
+    publishes: watch::Sender<Vec<Instant>>,
     status: watch::Sender<OutputStatus>,
     status_at: Instant,
 }
@@ -64,8 +68,10 @@ impl Task {
         settings: OutputSettings,
         inputs: OutputInputs,
         events: Events,
-    ) -> (Self, watch::Receiver<OutputStatus>) {
+    ) -> (Self, watch::Receiver<OutputStatus>, watch::Receiver<Vec<Instant>>) {
         let now = inputs.clock.now();
+        let budget = Budget::new(settings.budget, &settings.spent, &inputs.clock);
+        let (publishes, published) = watch::channel(budget.spent(now).collect());
         let target = RtmpTarget::new(&settings.url, settings.key.as_ref());
         let host = settings.url.host_str().unwrap_or_default();
         let server = target.as_ref().map_or(format!("{}://{host}", settings.url.scheme()), RtmpTarget::server);
@@ -79,24 +85,26 @@ impl Task {
             inputs,
             events,
             member: settings.group.unwrap_or_default().enter(),
-            machine: Machine::new(now),
+            machine: Machine::new(budget, now),
             connection: None,
             totals: Totals::default(),
             rate: Rate::default(),
             last_error: None,
-            reported: None,
-            slow: false,
+            fault: None,
+            voice: Voice::default(),
+            slowness: Slowness::default(),
+            publishes,
             status,
             status_at: now,
         };
-        (task, receiver)
+        (task, receiver, published)
     }
 
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<OutputCommand>, token: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         if self.enabled {
-            self.on(Event::Start).await;
+            self.on(Event::Begin).await;
         }
         loop {
             tokio::select! {
@@ -117,32 +125,33 @@ impl Task {
     }
 
     async fn tick(&mut self) {
+        let now = self.inputs.clock.now();
         if let Some(connection) = &self.connection {
-            let (bytes, offered) = (connection.bytes_out(), connection.offered());
-            self.rate.note(bytes, self.inputs.clock.now());
-            let slow = connection.dropped() > 0;
-            if slow && !self.slow {
-                let message = format!("{} takes the stream too slowly: parts of it are left out.", self.server);
-                let remedy = "Check the upload of this machine: it may be too slow for all outputs.";
-                let report = Report::warning("output.slow", &self.subject, message).remedy(remedy);
-                self.events.tell(report.doing("Leaves frames out rather than fall behind."));
+            let carried = connection.carried();
+            self.rate.note(carried.bytes, now);
+            if let Some(news) = self.slowness.note(carried, now) {
+                words::slow(&self.events, &self.subject, &self.server, news);
             }
-            self.slow = slow;
-            self.on(Event::Progress { bytes, offered }).await;
+            self.on(Event::Progress { bytes: carried.bytes, offered: carried.offered }).await;
+            if self.machine.has_lasted() {
+                self.voice.settle();
+            }
         }
         self.on(Event::Tick).await;
-        if self.inputs.clock.now().saturating_duration_since(self.status_at) >= STATUS_EVERY {
+        self.tell_budget();
+        if now.saturating_duration_since(self.status_at) >= STATUS_EVERY {
             self.tell();
         }
     }
 
     async fn bus(&mut self, event: BusEvent) {
-        let fault = match event {
+        let mut fault = match event {
             BusEvent::Fault(fault) => self.class(&fault),
             // Nobody asked for it: the sink came to an end by itself.
             BusEvent::Eos => OutputFault::plain(FaultClass::Closed),
         };
-        if let Action::Fail(_) = self.machine.on(Event::Fault(fault.class), self.inputs.clock.now()) {
+        if let Action::Fail(class) = self.machine.on(Event::Fault(fault.class), self.inputs.clock.now()) {
+            fault.class = class;
             self.fail(fault).await;
         }
     }
@@ -154,7 +163,8 @@ impl Task {
             Action::Connect => self.connect().await,
             Action::Disconnect => {
                 if let Some(connection) = self.forget() {
-                    connection.close_in_order().await;
+                    let came_down = connection.close_in_order().await;
+                    self.closed(came_down);
                 }
             }
             Action::Fail(class) => self.fail(OutputFault::plain(class)).await,
@@ -163,7 +173,8 @@ impl Task {
         if before != after {
             if after == OutputState::Live {
                 self.totals.connections += 1;
-                self.reported = None;
+                self.fault = None;
+                self.publishes.send_replace(self.machine.budget().spent(self.inputs.clock.now()).collect());
                 self.events.info("output.live", &self.subject, format!("On the air at {}.", self.server));
             }
             self.tell();
@@ -171,8 +182,9 @@ impl Task {
     }
 
     async fn connect(&mut self) {
+        self.member.connecting();
         let opened = match &self.target {
-            Ok(target) => Connection::open(target, &self.inputs).await,
+            Ok(target) => Connection::open(target, &self.inputs, self.machine.patience()).await,
             Err(error) => Err(error.clone().into()),
         };
         match opened {
@@ -187,37 +199,53 @@ impl Task {
     /// Drops the connection, then tells. A pipeline that failed may burn a core until it is stopped.
     async fn fail(&mut self, fault: OutputFault) {
         if let Some(connection) = self.forget() {
-            connection.close().await;
+            let came_down = connection.close().await;
+            self.closed(came_down);
         }
         self.totals.failures += 1;
+        self.fault = Some(fault.class);
         let message = fault.message(&self.server);
         let remedy = fault.class.remedy(&self.name);
-        if self.reported != Some(fault.class) {
-            self.reported = Some(fault.class);
-            let report = if fault.class.needs_operator() { Events::error } else { Events::warning };
-            report(&self.events, fault.class.code(), &self.subject, message.clone(), remedy.as_deref());
+        if let Some(say) = self.voice.fault(fault.class, self.inputs.clock.now()) {
+            words::fault(&self.events, &self.subject, fault.class, say, &message, remedy.as_deref());
         }
         self.last_error = Some(remedy.map_or(message.clone(), |remedy| format!("{message} {remedy}")));
+        self.tell_budget();
         self.tell();
+    }
+
+    fn tell_budget(&mut self) {
+        if self.voice.budget(self.machine.is_held(), self.inputs.clock.now()) {
+            words::budget(&self.events, &self.subject, &self.name, self.machine.budget());
+        }
+    }
+
+    fn closed(&mut self, came_down: bool) {
+        if !came_down {
+            self.totals.abandoned += 1;
+            words::abandoned(&self.events, &self.subject, self.totals.abandoned);
+        }
     }
 
     /// Takes the connection out, with what it has done.
     fn forget(&mut self) -> Option<Connection> {
-        let connection = self.connection.take()?;
+        // An attempt that came to nothing leaves its group too.
         self.member.leave();
+        let connection = self.connection.take()?;
         self.totals.bytes += connection.bytes_out();
         self.totals.dropped += connection.dropped();
         self.rate.clear();
-        self.slow = false;
+        self.slowness = Slowness::default();
         Some(connection)
     }
 
     fn class(&self, fault: &Fault) -> OutputFault {
         let live = self.machine.state() == OutputState::Live;
-        let class = FaultClass::of(RtmpFault::of(fault), live);
+        let proven = self.machine.is_proven(self.inputs.clock.now());
+        let class = FaultClass::of(RtmpFault::of(fault), live, proven);
         let text = self.target.as_ref().map_or(String::new(), |target| target.redact(&fault.text));
         tracing::debug!(output = self.name, error = text, "Connection failed.");
-        let words = matches!(class, FaultClass::Rejected | FaultClass::Other);
+        let words = matches!(class, FaultClass::Rejected | FaultClass::Busy | FaultClass::Other);
         // The first line is GStreamer's message; its details follow in parentheses, with places in its source.
         let line = text.lines().next().unwrap_or_default().split(" (").next().unwrap_or_default();
         let clean = line.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS);
@@ -238,8 +266,23 @@ impl Task {
             dropped_frames: self.totals.dropped + connection.map_or(0, Connection::dropped),
             last_error: self.last_error.clone(),
             retry_in_seconds: self.machine.retry_in(now).map(|wait| wait.as_secs()),
+            fault: self
+                .fault
+                .filter(|_| self.machine.state() != OutputState::Stopped)
+                .map(|fault| fault.code().to_owned()),
+            budget: budget_of(&self.machine, now),
+            abandoned: self.totals.abandoned,
             ..blank(&self.name, &self.server)
         });
+    }
+}
+
+fn budget_of(machine: &Machine, now: Instant) -> BudgetStatus {
+    let budget = machine.budget();
+    BudgetStatus {
+        limit: budget.limit(),
+        used: u32::try_from(budget.spent(now).count()).unwrap_or(u32::MAX),
+        next_in_seconds: machine.retry_in(now).filter(|_| machine.is_held()).map(|wait| wait.as_secs()),
     }
 }
 
@@ -273,5 +316,8 @@ fn blank(name: &str, server: &str) -> OutputStatus {
         dropped_frames: 0,
         last_error: None,
         retry_in_seconds: None,
+        fault: None,
+        budget: BudgetStatus::default(),
+        abandoned: 0,
     }
 }

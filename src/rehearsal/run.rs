@@ -135,7 +135,8 @@ impl Stage {
             secrets.insert(format!("output.{name}.key"), key);
             // The key is among the secrets already; the reference only says that there is one.
             let key = Some(SecretRef::Prompt(name.clone()));
-            outputs.push(OutputConfig { name, preset, url, key, group: None, enabled: true });
+            let (group, budget) = (None, Default::default());
+            outputs.push(OutputConfig { name, preset, url, key, group, enabled: true, budget });
             ingests.push(child);
         }
         Ok(Self { ingests, outputs, secrets, look: None })

@@ -14,6 +14,7 @@ fn presets() -> Vec<PresetDefaults> {
         requires_url: !verified,
         key_page: None,
         max_video_kbps: Some(6000),
+        broadcasts_per_hour: None,
         verified,
     };
     vec![

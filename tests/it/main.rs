@@ -9,6 +9,7 @@ mod full_disk;
 mod kills;
 mod layout;
 mod output;
+mod output_faults;
 mod picture;
 mod process;
 mod protocol;

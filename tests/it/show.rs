@@ -295,6 +295,7 @@ async fn kill_9_of_the_bridge_resumes_the_show_and_loses_nothing_fetchable() {
             })
             .await;
         assert_eq!(status.bridge.resumes, kill);
+        assert_eq!(status.outputs[0].budget.used, kill + 1, "a crash gives no new budget");
         let live_again = run.said();
         let live_again = live_again.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
         let outputs_back = live_again

@@ -49,7 +49,7 @@ impl Show {
         let (program, desk) = start_media(&config, encode, &slots, &clock, &events).await?;
         let watchdog = watch(&program, &feed, &folder, &events).map_err(BridgeError::Thread)?;
         let (gate, opened) = Gate::of(&config, record.on_air, clock.now());
-        let outputs = Outputs::start(&opened, &secrets, &feed, desk.timeline(), &clock, &events);
+        let outputs = Outputs::start(&opened, &secrets, &feed, desk.timeline(), &clock, &events, &record.publishes);
         let (view_sender, view) = watch::channel(SessionView::default());
         let board = Board::new(&config, &clock, &record, program.clone(), &outputs, &archive, view);
         let (status_sender, status) = watch::channel(Arc::new(board.status(&events)));

@@ -100,6 +100,7 @@ impl Show {
         self.record.alive_at = self.clock.wall();
         self.record.alive_mark = self.clock.boot();
         self.record.archive = self.archive.folder();
+        self.record.publishes = self.outputs.publishes(&self.clock);
         self.record.on_air |= !self.gate.is_closed();
         {
             let view = self.board.view();

@@ -8,6 +8,7 @@ use ratatui::widgets::Paragraph;
 
 use super::model::{Leaving, Model};
 use crate::alert::Level;
+use crate::cli::output::budget;
 use crate::cli::plain::time_of_day;
 use crate::cli::words::{clean, clock, count, fit, output_state, show_state, size, whole};
 use crate::status::{OutputState, OutputStatus, ProgramStatus, SessionStatus, ShowState, ShowStatus};
@@ -207,8 +208,7 @@ fn one_output<'a>(output: &OutputStatus, width: usize, palette: Palette) -> Line
             let last = output.last_error.as_ref().map(|error| format!("  last: {error}")).unwrap_or_default();
             format!("{up:>7}  {:>4} kbit/s  {again}{dropped}{last}", output.kbps)
         }
-        (_, Some(error)) => error.clone(),
-        (_, None) => String::new(),
+        (_, error) => budget(output).or(error.clone()).unwrap_or_default(),
     };
     let rest = width.saturating_sub(name_columns + state_columns + 2);
     Line::from(vec![

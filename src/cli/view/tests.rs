@@ -40,6 +40,9 @@ fn an_output(name: &str, state: OutputState) -> OutputStatus {
         dropped_frames: 0,
         last_error: None,
         retry_in_seconds: None,
+        fault: None,
+        budget: Default::default(),
+        abandoned: 0,
     }
 }
 

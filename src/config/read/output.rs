@@ -5,10 +5,13 @@ use std::path::Path;
 use super::Section;
 use crate::config::check::{KeyDraft, OutputDraft, Place, outputs as check_outputs};
 use crate::config::known::Known;
-use crate::config::{OutputConfig, SecretRef, address};
+use crate::config::{OutputConfig, SecretRef, WhenSpent, address};
 
 /// A fan-out beyond this is a slip of the pen: every output is a connection of some Mbit/s.
 const MAX_OUTPUTS: usize = 32;
+
+/// More in an hour is no limit: one every six seconds. 0 says that better.
+const MAX_BROADCASTS: u32 = 600;
 
 pub(super) fn outputs(root: &mut Section<'_>, base: &Path, known: Known<'_>) -> Vec<OutputConfig> {
     let sections = root.sections("output");
@@ -28,11 +31,25 @@ fn output(mut section: Section<'_>, base: &Path, known: Known<'_>, taken: &mut V
         key: key(&mut section, base),
         backup: section.flag("backup").unwrap_or(false),
         enabled: section.flag("enabled").unwrap_or(true),
+        broadcasts_per_hour: section.integer("broadcasts_per_hour", 0..=MAX_BROADCASTS, "broadcasts"),
+        when_spent: when_spent(&mut section),
     };
     let of = |key: &str| (section.path_of(key), section.line_of(key));
     let outputs = check_outputs(draft, known, taken, Place { report: section.report(), of: &of });
     section.finish();
     outputs
+}
+
+fn when_spent(section: &mut Section<'_>) -> WhenSpent {
+    match section.text("when_spent").as_deref() {
+        None | Some("slow") => WhenSpent::Slow,
+        Some("hold") => WhenSpent::Hold,
+        Some(_) => {
+            let remedy = "Write \"slow\" (one attempt every 5 minutes) or \"hold\" (none until the hour allows it)";
+            section.problem("when_spent", "is neither slow nor hold", remedy);
+            WhenSpent::Slow
+        }
+    }
 }
 
 /// Exactly one of `key_env`, `key_file`, `key_credential` and `key_prompt`.

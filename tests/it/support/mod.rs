@@ -2,7 +2,9 @@
 
 pub(crate) mod measure;
 pub(crate) mod media;
+pub(crate) mod namespace;
 pub(crate) mod nginx;
+pub(crate) mod outputs;
 pub(crate) mod process;
 pub(crate) mod show;
 pub(crate) mod tls;

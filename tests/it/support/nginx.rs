@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::process::Process;
+use super::process::{Process, find};
 use super::{eventually, free_port};
 
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
@@ -19,6 +19,9 @@ pub(crate) struct Nginx {
     process: Option<Process>,
     folder: tempfile::TempDir,
     application: String,
+    /// The address that it listens at.
+    host: String,
+    namespace: Option<String>,
     /// The port it listens on, also while it is down.
     pub(crate) port: u16,
 }
@@ -42,7 +45,21 @@ impl Nginx {
     pub(crate) fn down(application: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("rec")).expect("a folder");
-        Self { process: None, folder, application: application.to_owned(), port: free_port() }
+        let (application, host) = (application.to_owned(), "127.0.0.1".to_owned());
+        Self { process: None, folder, application, host, namespace: None, port: free_port() }
+    }
+
+    /// An ingest that takes every key, at `host` in a network namespace.
+    pub(crate) async fn start_in(namespace: &str, host: &str, application: &str) -> Self {
+        let mut nginx = Self::down(application);
+        (nginx.host, nginx.namespace) = (host.to_owned(), Some(namespace.to_owned()));
+        nginx.up(None).await;
+        nginx
+    }
+
+    /// Where to publish.
+    pub(crate) fn url(&self) -> String {
+        format!("rtmp://{}:{}/{}", self.host, self.port, self.application)
     }
 
     /// Starts it, or starts it again.
@@ -54,12 +71,19 @@ impl Nginx {
         let prefix = format!("{}/", folder.display());
         let log = format!("{prefix}error.log");
         let arguments = ["-p", &prefix, "-c", config.to_str().expect("a path"), "-e", &log];
-        let mut process = Process::start("nginx", &arguments, folder);
-        let port = self.port;
+        let mut process = match &self.namespace {
+            None => Process::start("nginx", &arguments, folder),
+            Some(namespace) => {
+                let nginx = find("nginx");
+                let inside = ["netns", "exec", namespace, nginx.to_str().expect("a path")];
+                Process::start("ip", &[&inside[..], &arguments[..]].concat(), folder)
+            }
+        };
+        let (host, port) = (self.host.as_str(), self.port);
         eventually("nginx listens", Duration::from_secs(10), || {
             let said = || fs::read_to_string(&log).unwrap_or_default();
             assert!(process.is_running(), "nginx ended: {}", said());
-            TcpStream::connect(("127.0.0.1", port)).ok()
+            TcpStream::connect((host, port)).ok()
         })
         .await;
         self.process = Some(process);
@@ -107,10 +131,10 @@ impl Nginx {
         write!(
             text,
             "error_log {folder}/error.log notice;\nevents {{ worker_connections 64; }}\n\
-             rtmp {{ access_log off; server {{ listen 127.0.0.1:{}; chunk_size 4096;\n\
+             rtmp {{ access_log off; server {{ listen {}:{}; chunk_size 4096;\n\
              application {} {{ live on; record all; record_path {folder}/rec; record_unique on;\n\
              record_suffix -%s.flv; {ask} }} }} }}\n",
-            self.port, self.application
+            self.host, self.port, self.application
         )
         .expect("writing to a string");
         text

@@ -14,6 +14,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("stunnel4", "stunnel4"),
     ("openssl", "openssl"),
     ("unshare", "util-linux"),
+    ("ip", "iproute2"),
 ];
 
 /// Where the tool is; fails with the package that has it.
