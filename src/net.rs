@@ -90,13 +90,15 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// The `x-rate-limit-*` headers of an answer.
+/// The `x-rate-limit-*` and `Retry-After` headers of an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateLimit {
     /// Calls left until the reset.
     pub remaining: Option<u64>,
     /// When the count starts again, in Unix seconds.
     pub reset: Option<i64>,
+    /// `Retry-After`, counted from the answer.
+    pub retry_after: Option<Duration>,
 }
 
 /// Why there is no answer. No message holds a header, a query or a secret.
@@ -309,6 +311,7 @@ async fn read(response: reqwest::Response, url: Url, max_bytes: usize) -> Result
     let rate = RateLimit {
         remaining: text("x-rate-limit-remaining").parse().ok(),
         reset: text("x-rate-limit-reset").parse().ok(),
+        retry_after: retry_after(text("retry-after"), text("date")),
     };
     if response.content_length().is_some_and(|length| length > max_bytes as u64) {
         return Err(NetError::TooLarge(max_bytes));
@@ -323,6 +326,15 @@ async fn read(response: reqwest::Response, url: Url, max_bytes: usize) -> Result
         body.extend_from_slice(&piece);
     }
     Ok(Answer { status, url, content_type, rate, body: body.freeze() })
+}
+
+/// `Retry-After` in seconds, or as a date (RFC 9110, 10.2.3) counted from the answer's own, so that no clock is trusted.
+fn retry_after(value: &str, date: &str) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let time = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
+    Duration::try_from(time(value)?.duration_since(time(date)?)).ok()
 }
 
 /// reqwest's error without its address (which may hold a token) and with its innermost cause, which says most.

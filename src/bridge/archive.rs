@@ -24,6 +24,9 @@ use crate::status::RecordingStatus;
 /// Segments of an earlier process that are heard again: a playlist's window.
 const HEARD_AGAIN: usize = 4;
 
+/// Given-up segments that are tried again after a restart, at most: an hour and a half of a space.
+const WANTED_AGAIN: usize = 2000;
+
 /// A show's archive, or the reason why there is none. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Archive {
@@ -106,17 +109,23 @@ impl Archive {
         if let Some(media_time) = self.stream_time(recording, &session) {
             return Some(ResumePoint { session_id: session, media_time, ..ResumePoint::default() });
         }
-        let state = recording.resume_point(&session)?;
+        let Some(state) = recording.resume_point(&session) else {
+            // Nothing was heard yet: only where to listen is known.
+            let known = playlist_url.is_some() && !session.is_empty();
+            return known.then(|| ResumePoint { session_id: session, playlist_url, ..ResumePoint::default() });
+        };
         let model = recording.archive();
-        let kept = model.sessions.iter().find(|kept| kept.info.session == session)?;
+        let kept = model.session(&session)?;
         let point = ResumePoint {
             session_id: state.session,
             last_sequence: state.last_sequence,
             media_time: state.media_time,
             program_date_time: state.program_date_time,
             playlist_url,
+            missing: kept.wanted(WANTED_AGAIN).into_iter().map(span_of).collect(),
         };
-        Some(match kept.segments.iter().rev().nth(HEARD_AGAIN) {
+        // Those that came late say nothing of where listening stopped.
+        Some(match kept.segments.iter().rev().filter(|segment| !segment.late).nth(HEARD_AGAIN) {
             Some(earlier) => ResumePoint {
                 last_sequence: earlier.sequence,
                 media_time: earlier.end(),
@@ -284,6 +293,17 @@ impl Archive {
 
     fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn span_of(missing: &MissingFact) -> MissingSpan {
+    MissingSpan {
+        first_sequence: missing.first_sequence,
+        last_sequence: missing.last_sequence,
+        names: missing.names.clone(),
+        media_time: missing.media_time,
+        duration: missing.duration,
+        cause: missing.cause.clone(),
     }
 }
 

@@ -19,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::speakers::Speakers;
 
+use crate::alert::Level;
 use crate::media::{ProgramTime, SAMPLE_RATE};
 use crate::program::Edge;
 use crate::session::{Attempts, Next, Session, SessionState, Standing};
-use crate::source::{MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase, SourceEvent, SourceFault};
+use crate::source::{MissingSpan, Notice, ResumePoint, Segment, SessionInfo, SessionPhase, SourceEvent, SourceFault};
 use air::Air;
 use hunt::Hunt;
 use next::Leave;
@@ -174,6 +175,8 @@ impl Conductor {
             // Dozens a second, each with nothing to tell: the next tick shows what they changed.
             SourceEvent::Audio(block) => return self.on_audio(&block),
             SourceEvent::DecodeErrors { count } => self.on_undecodable(count),
+            SourceEvent::Late(segment) => self.on_late(&segment),
+            SourceEvent::Notice(notice) => self.on_notice(notice),
             SourceEvent::Stalled { reason } => self.handles.events.warning("source.stalled", "source", reason, None),
         }
         self.publish();
@@ -226,6 +229,24 @@ impl Conductor {
         let seconds = span.duration as f64 / f64::from(SAMPLE_RATE);
         let message = format!("{seconds:.1} s of the space are missing: {}", crate::text::plain(&span.cause, 200));
         self.handles.events.warning("source.missing", "recording", message, None);
+    }
+
+    /// Never on the air: its turn is over.
+    fn on_late(&mut self, segment: &Segment) {
+        self.view.segments += 1;
+        self.handles.archive.segment(segment);
+        let seconds = segment.duration as f64 / f64::from(SAMPLE_RATE);
+        let message = format!("{seconds:.1} s of the space that were missing are in the recording after all");
+        self.handles.events.info("source.late", "recording", message);
+    }
+
+    fn on_notice(&mut self, notice: Notice) {
+        let Notice { level, code, message, remedy } = notice;
+        match level {
+            Level::Info => self.handles.events.info(code, "source", message),
+            Level::Warning => self.handles.events.warning(code, "source", message, remedy),
+            Level::Error => self.handles.events.error(code, "source", message, remedy),
+        }
     }
 
     fn remember(&mut self, sequence: u64, end: i64, pair: Option<(jiff::Timestamp, i64)>) {

@@ -110,6 +110,7 @@ impl Default for XApiConfig {
             referer: url("https://x.com/"),
             cookie_hosts: strings(&["x.com", "twitter.com"]),
             allow_private_addresses: false,
+            edges: Vec::new(),
             lookup_interval: Duration::from_secs(10),
         }
     }

@@ -286,6 +286,8 @@ pub struct XApiConfig {
     pub cookie_hosts: Vec<String>,
     /// Whether addresses that playlists and the API name may be loopback or private. A rehearsal sets it.
     pub allow_private_addresses: bool,
+    /// Other edges of the CDN, `host` or `host:port`, where the same path is tried when the playlist's own fails.
+    pub edges: Vec<String>,
     /// Pause between two look-ups of a space that has not started.
     pub lookup_interval: Duration,
 }

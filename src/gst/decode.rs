@@ -1,7 +1,9 @@
 //! AAC frames of a source into 48 kHz stereo samples, each kept at its media time.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gstreamer as gst;
@@ -33,11 +35,29 @@ pub enum DecoderOutput {
     },
 }
 
+/// A decoder that was given frames and gives nothing for this long does not work.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether a decoder works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecoderHealth {
+    /// As far as can be told.
+    Well,
+    /// It takes no frames any more.
+    Frozen,
+    /// It takes frames and gives nothing: it, or the frames, are broken.
+    Mute,
+}
+
 /// Decodes one session's AAC. Undecodable frames leave a hole and are counted; they never end it.
 #[derive(Debug)]
 pub struct AacDecoder {
     input: AppSrc,
     pending: Pending,
+    /// Blocks that came out, and how many had at the last look.
+    given: (Arc<AtomicU64>, u64),
+    /// When the first frame was pushed after the last block.
+    waiting: Option<Instant>,
     _pipeline: Pipeline,
 }
 
@@ -52,9 +72,15 @@ impl AacDecoder {
         let sink: AppSink = pipeline.element("out")?;
         let pending = Pending::default();
         watch_frames(&pipeline, &pending, &output)?;
-        sink.set_callbacks(AppSinkCallbacks::builder().new_sample(move |sink| forward(sink, &output)).build());
+        let given = Arc::new(AtomicU64::new(0));
+        let count = given.clone();
+        let forward = move |sink: &AppSink| {
+            count.fetch_add(1, Ordering::Relaxed);
+            forward(sink, &output)
+        };
+        sink.set_callbacks(AppSinkCallbacks::builder().new_sample(forward).build());
         pipeline.play_blocking()?;
-        Ok(Self { input, pending, _pipeline: pipeline })
+        Ok(Self { input, pending, given: (given, 0), waiting: None, _pipeline: pipeline })
     }
 
     /// Gives it one ADTS frame whose first sample lies at `media_time`. Never blocks.
@@ -63,8 +89,27 @@ impl AacDecoder {
         let shifted = u64::try_from(media_time.saturating_add(SHIFT)).unwrap_or(0);
         buffer.get_mut().expect("a new buffer has one owner").set_pts(clock_time(shifted));
         self.pending.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(shifted);
+        self.waiting.get_or_insert_with(Instant::now);
         if self.input.push_buffer(buffer).is_err() {
             tracing::warn!("Decoder did not take a frame.");
+        }
+    }
+
+    /// Whether it works, as seen at `now`.
+    pub fn health(&mut self, now: Instant) -> DecoderHealth {
+        let given = self.given.0.load(Ordering::Relaxed);
+        if given != std::mem::replace(&mut self.given.1, given) {
+            self.waiting = None;
+        }
+        match self.waiting {
+            Some(since) if now.saturating_duration_since(since) >= PATIENCE => {
+                if self.input.current_level_bytes() > 0 {
+                    DecoderHealth::Frozen
+                } else {
+                    DecoderHealth::Mute
+                }
+            }
+            _ => DecoderHealth::Well,
         }
     }
 
@@ -193,5 +238,80 @@ mod tests {
         let (samples, lost) = decode(frames);
         assert!((8..=12).contains(&lost), "{lost} lost");
         assert!(samples >= (count - 12) * 1024, "{samples} samples");
+    }
+
+    /// ADTS frames of a tone at another rate, each with its place in 48 kHz samples from `start` on.
+    fn tone(rate: u32, channels: u32, start: i64) -> Vec<(i64, Bytes)> {
+        crate::gst::init().expect("GStreamer");
+        let line = format!(
+            "audiotestsrc num-buffers=100 samplesperbuffer=1024 ! audio/x-raw,rate={rate},channels={channels} \
+             ! audioconvert ! avenc_aac ! aacparse ! audio/mpeg,stream-format=adts ! appsink name=out sync=false"
+        );
+        let pipeline = gst::parse::launch(&line).expect("a pipeline").downcast::<gst::Pipeline>().expect("a pipeline");
+        let sink = pipeline.by_name("out").and_then(|out| out.downcast::<AppSink>().ok()).expect("a sink");
+        pipeline.set_state(gst::State::Playing).expect("it plays");
+        let frames = std::iter::from_fn(|| sink.pull_sample().ok())
+            .map(|sample| Bytes::copy_from_slice(&sample.buffer().expect("a buffer").map_readable().expect("bytes")));
+        let frames = frames.enumerate().map(|(n, frame)| (start + n as i64 * 1024 * 48_000 / i64::from(rate), frame));
+        let frames = frames.collect();
+        pipeline.set_state(gst::State::Null).expect("it stops");
+        frames
+    }
+
+    #[test]
+    fn a_change_of_rate_and_channels_costs_nothing_of_what_follows() {
+        let (sender, mut outputs) = mpsc::unbounded_channel();
+        let mut decoder = AacDecoder::new(sender).expect("a decoder");
+        let mut at = 0;
+        let mut runs = Vec::new();
+        for (rate, channels) in [(48_000, 2), (44_100, 1), (44_100, 2), (24_000, 1), (48_000, 2)] {
+            let frames = tone(rate, channels, at);
+            let end = at + frames.len() as i64 * 1024 * 48_000 / i64::from(rate);
+            runs.push((at, end));
+            at = end;
+            frames.into_iter().for_each(|(place, frame)| decoder.push(place, frame));
+        }
+        decoder.finish();
+        let (mut heard, mut lost) = (Vec::new(), 0);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let mut next =
+            || runtime.block_on(async { tokio::time::timeout(Duration::from_secs(1), outputs.recv()).await });
+        while let Ok(Some(output)) = next() {
+            match output {
+                DecoderOutput::Audio(block) => heard.push((block.media_time, block.samples.len() as i64)),
+                DecoderOutput::Errors { count } => lost += count,
+            }
+        }
+        assert_eq!(lost, 0);
+        for (start, end) in runs {
+            let inside = heard.iter().filter(|(at, length)| at + length > start && *at < end);
+            let samples: i64 = inside.map(|(at, length)| (at + length).min(end) - (*at).max(start)).sum();
+            // A resampler keeps a little back at each change: less than 50 ms.
+            assert!(samples > end - start - 2400, "{samples} of {} at {start}: {heard:?}", end - start);
+        }
+    }
+
+    #[test]
+    fn a_frozen_decoder_is_noticed_and_a_busy_one_is_not() {
+        let (sender, mut outputs) = mpsc::unbounded_channel();
+        let mut decoder = AacDecoder::new(sender).expect("a decoder");
+        let frames = ruler_frames();
+        let (start, later) = (Instant::now(), Duration::from_secs(6));
+        decoder.push(0, frames[0].clone());
+        decoder.push(1024, frames[1].clone());
+        while !matches!(outputs.blocking_recv(), Some(DecoderOutput::Audio(_))) {}
+        assert_eq!(decoder.health(start + later), DecoderHealth::Well);
+        let element: gst::Element = decoder._pipeline.element("decoder").expect("the decoder");
+        let pad = element.static_pad("sink").expect("a pad");
+        let block =
+            pad.add_probe(gst::PadProbeType::BLOCK_DOWNSTREAM, |_, _| gst::PadProbeReturn::Ok).expect("a probe");
+        for (n, frame) in frames.iter().enumerate().skip(2).take(50) {
+            decoder.push(n as i64 * 1024, frame.clone());
+        }
+        decoder.health(Instant::now());
+        decoder.push(52 * 1024, frames[52].clone());
+        assert_eq!(decoder.health(Instant::now()), DecoderHealth::Well);
+        assert_eq!(decoder.health(Instant::now() + later), DecoderHealth::Frozen);
+        pad.remove_probe(block);
     }
 }

@@ -113,7 +113,7 @@ async fn rate_limits_and_any_status_are_answers() {
     let base = serve(Router::new().route("/limited", post(limited))).await;
     let answer = client(true, &[]).send(Request { post: true, ..ask(&base, "limited") }).await.expect("an answer");
     assert_eq!(answer.status, 429);
-    assert_eq!(answer.rate, RateLimit { remaining: Some(0), reset: Some(1_700_000_000) });
+    assert_eq!(answer.rate, RateLimit { remaining: Some(0), reset: Some(1_700_000_000), retry_after: None });
 }
 
 #[tokio::test]

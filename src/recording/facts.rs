@@ -177,6 +177,9 @@ pub struct SegmentFact {
     /// Whether the playlist marked a discontinuity before it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub discontinuity: bool,
+    /// Whether it came after later ones: it had been given up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
     /// What its ID3 tags say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<serde_json::Value>,

@@ -250,7 +250,12 @@ impl Archive {
     pub fn resume_point(&self, id: &str) -> Option<ResumeState> {
         let session = self.session(id)?;
         let (last_sequence, media_time) = session.last?;
-        let dated = session.segments.iter().rev().find_map(|s| s.program_date_time.map(|time| (time, s.media_time)));
+        let dated = session
+            .segments
+            .iter()
+            .rev()
+            .filter(|s| !s.late)
+            .find_map(|s| s.program_date_time.map(|time| (time, s.media_time)));
         Some(ResumeState { session: id.to_owned(), last_sequence, media_time, program_date_time: dated })
     }
 }
@@ -266,6 +271,18 @@ impl SessionArchive {
         self.files.contains(file)
     }
 
+    /// Segments that were given up under names that are known, and are still not kept; the newest `limit`, in order.
+    pub fn wanted(&self, limit: usize) -> Vec<&MissingFact> {
+        let kept: HashSet<&str> = self.segments.iter().map(|segment| segment.name.as_str()).collect();
+        let is_wanted = |missing: &&MissingFact| {
+            missing.first_sequence == missing.last_sequence
+                && matches!(&missing.names[..], [name] if !kept.contains(name.as_str()))
+        };
+        let mut wanted: Vec<&MissingFact> = self.missing.iter().rev().filter(is_wanted).take(limit).collect();
+        wanted.reverse();
+        wanted
+    }
+
     /// What is missing of it, in order.
     pub fn gap_list(&self) -> Vec<Gap> {
         gaps::list(&self.info.session, &self.segments, &self.missing, &self.gaps)
@@ -274,7 +291,10 @@ impl SessionArchive {
     fn keep(&mut self, mut segment: SegmentFact) {
         // A day of ID3 facts is tens of megabytes: who wants them reads them with `scan`.
         segment.facts = Vec::new();
-        self.last = Some((segment.sequence, segment.end()));
+        // One that came late must not take the source back.
+        if !segment.late {
+            self.last = Some((segment.sequence, segment.end()));
+        }
         self.files.insert(segment.file.clone());
         self.segments.push(segment);
     }

@@ -134,8 +134,15 @@ impl Store {
             program_date_time: segment.program_date_time,
             listed_at: segment.listed_at,
             discontinuity: segment.discontinuity,
+            late: self.is_late(segment),
             facts: bounded_facts(&segment.facts),
         }))
+    }
+
+    /// Whether what is kept or given up of its session reaches further already.
+    fn is_late(&self, segment: &NewSegment) -> bool {
+        let end = segment.media_time.saturating_add(i64::try_from(segment.duration).unwrap_or(i64::MAX));
+        lock(&self.model).session(&segment.session).and_then(|known| known.end()).is_some_and(|known| end < known)
     }
 
     /// A name that no other segment has, and its path; none if this very segment is kept already. A server that begins

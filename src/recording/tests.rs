@@ -318,6 +318,7 @@ fn twenty_four_hours_are_modelled_in_bounded_memory_and_time() {
             program_date_time: None,
             listed_at: jiff::Timestamp::UNIX_EPOCH,
             discontinuity: false,
+            late: false,
             facts: vec![serde_json::json!({"names": vec!["somebody"; 20]})],
         };
         archive.apply(jiff::Timestamp::UNIX_EPOCH, Fact::Segment(fact));
@@ -325,4 +326,35 @@ fn twenty_four_hours_are_modelled_in_bounded_memory_and_time() {
     assert!(archive.sessions[0].segments.iter().all(|segment| segment.facts.is_empty()));
     assert_eq!(archive.gaps(), []);
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_segment_that_came_late_closes_its_gap_and_moves_nothing_else() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let recording = Recording::create(&config(temp.path()), show(), quick()).expect("a recording");
+    let session = "1yNxaNvaMYQKj".to_owned();
+    recording.session(SessionFact { session: session.clone(), ..SessionFact::default() });
+    let status = recording.status();
+    recording.segment(segment(1, &body(1)));
+    recording.missing(MissingFact {
+        session: session.clone(),
+        first_sequence: 2,
+        last_sequence: 2,
+        names: vec!["chunk_2_a.aac".into()],
+        media_time: 2 * 144_000,
+        duration: 144_000,
+        cause: "the segment answered 404".into(),
+    });
+    recording.segment(segment(3, &body(3)));
+    eventually("the gap is listed", || status.borrow().segments == 2 && status.borrow().gaps.len() == 1);
+    assert_eq!(recording.archive().sessions[0].wanted(9).len(), 1);
+    let before = recording.resume_point(&session);
+    recording.segment(segment(2, &body(2)));
+    eventually("the gap is closed", || status.borrow().segments == 3 && status.borrow().gaps.is_empty());
+    assert_eq!(recording.resume_point(&session), before);
+    recording.close(Closing::Suspended).await.expect("closed");
+    let read = Archive::read(recording.folder()).expect("an archive");
+    assert_eq!((read.gaps(), read.resume_point(&session)), (vec![], before));
+    let late: Vec<bool> = read.sessions[0].segments.iter().map(|segment| segment.late).collect();
+    assert_eq!((late, read.sessions[0].wanted(9).len()), (vec![false, false, true], 0));
 }

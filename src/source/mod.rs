@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::Level;
 use crate::media::PcmBlock;
 
 pub mod hls;
@@ -37,6 +38,8 @@ pub enum SourceEvent {
         /// Length of the newest piece, in 48 kHz samples.
         piece: u64,
     },
+    /// A segment that was told as missing and could be had after all: kept at its place, never aired.
+    Late(Box<Segment>),
     /// A piece of an encoded stream that has no segments, as a Matroska byte stream for the recording.
     Capture(Bytes),
     /// Decoded audio, placed on the session's media timeline.
@@ -51,6 +54,38 @@ pub enum SourceEvent {
         /// In words, such as `the playlist has not changed for 12 s`.
         reason: String,
     },
+    /// Something that people should know: told once per change, never per attempt.
+    Notice(Notice),
+}
+
+/// What a source tells people, in the words of the event stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// How much it matters.
+    pub level: Level,
+    /// Its name for programs, such as `source.frozen`.
+    pub code: &'static str,
+    /// One sentence: what happened, and what the bridge does about it. No secret in it.
+    pub message: String,
+    /// What the operator can do, if anything.
+    pub remedy: Option<&'static str>,
+}
+
+impl Notice {
+    /// Something went as it should.
+    pub fn info(code: &'static str, message: impl Into<String>) -> Self {
+        Self { level: Level::Info, code, message: message.into(), remedy: None }
+    }
+
+    /// Something is wrong and dealt with.
+    pub fn warning(code: &'static str, message: impl Into<String>, remedy: Option<&'static str>) -> Self {
+        Self { level: Level::Warning, code, message: message.into(), remedy }
+    }
+
+    /// Something is wrong that needs the operator.
+    pub fn error(code: &'static str, message: impl Into<String>, remedy: Option<&'static str>) -> Self {
+        Self { level: Level::Error, code, message: message.into(), remedy }
+    }
 }
 
 /// What is known of a session.
@@ -224,6 +259,8 @@ pub struct ResumePoint {
     pub program_date_time: Option<(Timestamp, i64)>,
     /// The media playlist's address when it was last known, so that audio goes on whatever the API says.
     pub playlist_url: Option<String>,
+    /// Segments that were given up and whose names are known: a source may still be able to get them.
+    pub missing: Vec<MissingSpan>,
 }
 
 /// What an attempt is given.

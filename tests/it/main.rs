@@ -19,6 +19,7 @@ mod sessions;
 mod show;
 mod show_faults;
 mod simulated_space;
+mod source_faults;
 mod supervisor;
 mod support;
 mod uri;

@@ -22,15 +22,15 @@ use url::Url;
 use crate::support::turn;
 
 /// A simulated space that ends with the test.
-struct Stage {
-    started: SpaceStarted,
+pub(crate) struct Stage {
+    pub(crate) started: SpaceStarted,
     client: reqwest::Client,
     _guard: tokio_util::sync::DropGuard,
     _turn: SemaphorePermit<'static>,
 }
 
 impl Stage {
-    async fn open(args: SpaceArgs) -> Self {
+    pub(crate) async fn open(args: SpaceArgs) -> Self {
         let server = SpaceServer::bind(args, Clock::system()).await.expect("a space");
         let started = server.started();
         let token = CancellationToken::new();
@@ -38,18 +38,18 @@ impl Stage {
         Self { started, client: reqwest::Client::new(), _guard: token.drop_guard(), _turn: turn().await }
     }
 
-    async fn order(&self, body: &'static str) {
+    pub(crate) async fn order(&self, body: &'static str) {
         let url = format!("{}/control", self.started.guest_base);
         let request = self.client.post(url).header("content-type", "application/json").body(body);
         request.send().await.and_then(reqwest::Response::error_for_status).expect(body);
     }
 
-    async fn report(&self) -> SpaceReport {
+    pub(crate) async fn report(&self) -> SpaceReport {
         let url = format!("{}/control/report", self.started.guest_base);
         self.client.get(url).send().await.expect("an answer").json().await.expect("a report")
     }
 
-    fn config(&self) -> XApiConfig {
+    pub(crate) fn config(&self) -> XApiConfig {
         XApiConfig {
             api_base: Url::parse(&self.started.api_base).expect("a url"),
             guest_base: Url::parse(&self.started.guest_base).expect("a url"),
@@ -60,33 +60,38 @@ impl Stage {
         }
     }
 
-    fn listen(&self) -> Listening {
+    pub(crate) fn listen(&self) -> Listening {
         Listening::start(&self.started.space_url, &self.config(), None)
     }
 }
 
 /// One attempt, and what it told.
-struct Listening {
+pub(crate) struct Listening {
     events: mpsc::Receiver<SourceEvent>,
     running: JoinHandle<Result<SourceEnd, SourceError>>,
     token: CancellationToken,
-    heard: Heard,
+    pub(crate) heard: Heard,
 }
 
 #[derive(Default)]
-struct Heard {
-    infos: Vec<SessionInfo>,
-    segments: Vec<Segment>,
-    missing: Vec<MissingSpan>,
-    stalled: Vec<String>,
-    edges: Vec<i64>,
+pub(crate) struct Heard {
+    pub(crate) infos: Vec<SessionInfo>,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) missing: Vec<MissingSpan>,
+    pub(crate) stalled: Vec<String>,
+    pub(crate) late: Vec<Segment>,
+    pub(crate) edges: Vec<i64>,
     /// Media times of blocks and their lengths.
-    audio: Vec<(i64, i64)>,
-    undecodable: u64,
+    pub(crate) audio: Vec<(i64, i64)>,
+    pub(crate) undecodable: u64,
+    /// Codes of what people were told, in order.
+    pub(crate) codes: Vec<&'static str>,
+    /// Wall times at which segments arrived, in Unix ms.
+    pub(crate) arrived: Vec<i64>,
 }
 
 impl Listening {
-    fn start(url: &str, config: &XApiConfig, resume: Option<ResumePoint>) -> Self {
+    pub(crate) fn start(url: &str, config: &XApiConfig, resume: Option<ResumePoint>) -> Self {
         let auth = Auth::LoggedIn { auth_token: Secret::new("a".repeat(40)), ct0: Secret::new("b".repeat(160)) };
         let clock = Clock::system();
         let mut source = XSpaceSource::new(url, config, auth, &clock).expect("a source");
@@ -98,7 +103,7 @@ impl Listening {
     }
 
     /// Hears until `done`.
-    async fn until(&mut self, what: &str, patience: u64, done: impl Fn(&Heard) -> bool) -> &Heard {
+    pub(crate) async fn until(&mut self, what: &str, patience: u64, done: impl Fn(&Heard) -> bool) -> &Heard {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(patience);
         while !done(&self.heard) {
             let event = tokio::time::timeout_at(deadline, self.events.recv()).await;
@@ -111,8 +116,16 @@ impl Listening {
         &self.heard
     }
 
+    /// Hears for a while, whatever comes.
+    pub(crate) async fn hear_for(&mut self, time: Duration) {
+        let deadline = tokio::time::Instant::now() + time;
+        while let Ok(event) = tokio::time::timeout_at(deadline, self.events.recv()).await {
+            self.heard.on(event.expect("the source goes on"));
+        }
+    }
+
     /// Hears to the end of the attempt.
-    async fn end(mut self, patience: u64) -> (Heard, Result<SourceEnd, SourceError>) {
+    pub(crate) async fn end(mut self, patience: u64) -> (Heard, Result<SourceEnd, SourceError>) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(patience);
         while let Some(event) = tokio::time::timeout_at(deadline, self.events.recv()).await.expect("an end in time") {
             self.heard.on(event);
@@ -120,7 +133,7 @@ impl Listening {
         (self.heard, self.running.await.expect("no panic"))
     }
 
-    async fn stop(self) -> (Heard, Result<SourceEnd, SourceError>) {
+    pub(crate) async fn stop(self) -> (Heard, Result<SourceEnd, SourceError>) {
         self.token.cancel();
         self.end(10).await
     }
@@ -130,9 +143,17 @@ impl Heard {
     fn on(&mut self, event: SourceEvent) {
         match event {
             SourceEvent::Session(info) => self.infos.push(info),
-            SourceEvent::Segment(segment) => self.segments.push(*segment),
+            SourceEvent::Segment(segment) => {
+                self.arrived.push(jiff::Timestamp::now().as_millisecond());
+                self.segments.push(*segment);
+            }
             SourceEvent::Missing(span) => self.missing.push(span),
             SourceEvent::Stalled { reason } => self.stalled.push(reason),
+            SourceEvent::Notice(notice) => {
+                self.codes.push(notice.code);
+                self.stalled.push(notice.message);
+            }
+            SourceEvent::Late(segment) => self.late.push(*segment),
             SourceEvent::Edge { end, .. } => self.edges.push(end),
             SourceEvent::Audio(block) => self.audio.push((block.media_time, block.samples.len() as i64)),
             SourceEvent::DecodeErrors { count } => self.undecodable += count,
@@ -277,6 +298,7 @@ async fn a_broken_api_does_not_silence_a_known_playlist() {
         media_time: last.media_time + last.duration as i64,
         program_date_time: last.program_date_time.map(|date| (date, last.media_time)),
         playlist_url: heard.infos.last().and_then(|info| info.playlist_url.clone()),
+        missing: Vec::new(),
     };
     for order in [
         r#"{"do":"fail_api","fault":{"kind":"status","status":401}}"#,

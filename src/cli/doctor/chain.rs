@@ -105,7 +105,7 @@ impl SpaceChain {
                     tell(Step::failed(step, trouble.to_string(), "Is the Space live at this moment?"));
                     return None;
                 }
-                HlsEvent::Listed(_) | HlsEvent::Ended => {}
+                HlsEvent::Listed(_) | HlsEvent::Late(_) | HlsEvent::Moved(_) | HlsEvent::Ended => {}
             }
         }
     }

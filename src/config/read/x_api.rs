@@ -24,6 +24,7 @@ pub(super) fn x_api(mut section: Section<'_>) -> XApiConfig {
         features_false: words(&mut section, "features_false", default.features_false),
         cookie_hosts: cookie_hosts(&mut section, default.cookie_hosts),
         allow_private_addresses: private,
+        edges: edges(&mut section, default.edges),
         // Below 2 s the API's rate limit is used up within minutes.
         lookup_interval: section
             .duration("lookup_interval", Duration::from_secs(2)..=Duration::from_secs(600))
@@ -86,6 +87,24 @@ fn words(section: &mut Section<'_>, key: &str, default: Vec<String>) -> Vec<Stri
 fn is_word(text: &str) -> bool {
     (1..=128).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+fn edges(section: &mut Section<'_>, default: Vec<String>) -> Vec<String> {
+    const MOST: usize = 16;
+    let Some(hosts) = section.texts("edges") else { return default };
+    let plain = |host: &String| {
+        let url = Url::parse(&format!("https://{host}/")).ok();
+        url.is_some_and(|url| {
+            url.path() == "/" && url.username().is_empty() && url.password().is_none() && url.query().is_none()
+        }) && !host.contains(['/', '@', '?', '#'])
+    };
+    if hosts.len() <= MOST && hosts.iter().all(plain) {
+        return hosts;
+    }
+    let remedy =
+        "Write at most 16 names such as \"prod-fastly-eu-central-1.video.pscp.tv\", with a port where it is not 443";
+    section.problem("edges", "holds something that is no host's name", remedy);
+    default
 }
 
 fn cookie_hosts(section: &mut Section<'_>, default: Vec<String>) -> Vec<String> {

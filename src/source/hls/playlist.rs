@@ -32,6 +32,8 @@ pub struct Playlist {
     pub entries: Vec<Entry>,
     /// Whether `EXT-X-ENDLIST` says that nothing follows.
     pub ended: bool,
+    /// Whether the text breaks off: there may be more than is listed here, and what broke off is left out.
+    pub cut: bool,
 }
 
 /// One listed segment.
@@ -108,6 +110,7 @@ fn media(text: &str, base: &Url) -> Result<Playlist, PlaylistError> {
     if text.lines().any(|line| line.starts_with("#EXT-X-KEY:") && !line.contains("METHOD=NONE")) {
         return Err(PlaylistError::Encrypted);
     }
+    let (text, cut) = whole_lines(text);
     let lines: String = text.lines().filter_map(media_line).flat_map(|line| [line, "\n"]).collect();
     let (_, parsed) = m3u8_rs::parse_media_playlist(lines.as_bytes()).map_err(|_| PlaylistError::Unreadable)?;
     if parsed.segments.len() > MAX_ENTRIES {
@@ -121,7 +124,31 @@ fn media(text: &str, base: &Url) -> Result<Playlist, PlaylistError> {
         return Err(PlaylistError::Unreadable);
     }
     let target = Duration::from_secs(parsed.target_duration.clamp(1, 60));
-    Ok(Playlist { target, entries: entries(&parsed, base), ended: parsed.end_list })
+    Ok(Playlist { target, entries: entries(&parsed, base), ended: parsed.end_list, cut })
+}
+
+/// The lines of a list that can be trusted, and whether it breaks off: a list that was cut in the middle of a name
+/// would name a segment that never was. Lists whose last line simply lacks its end are whole.
+fn whole_lines(text: &str) -> (&str, bool) {
+    let is_name = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
+    let last = text.lines().next_back().unwrap_or_default();
+    let torn = !text.ends_with(['\n', '\r']);
+    let ends_alike = |last: &str| {
+        let ending = |line: &str| line.trim().rfind('.').map(|dot| line.trim()[dot..].to_owned());
+        match text.lines().rev().skip(1).find(is_name) {
+            Some(before) => {
+                ending(before) == ending(last) && (ending(last).is_some() || before.trim().len() == last.trim().len())
+            }
+            None => ending(last).is_some(),
+        }
+    };
+    let is_end = last == "#EXT-X-ENDLIST";
+    if torn && !last.is_empty() && !is_end && (last.starts_with('#') || !ends_alike(last)) {
+        return (&text[..text.len() - last.len()], true);
+    }
+    // A duration without its segment.
+    let waits = text.lines().rev().find(|line| is_name(line) || line.starts_with("#EXTINF"));
+    (text, waits.is_some_and(|line| line.starts_with("#EXTINF")))
 }
 
 fn entries(parsed: &m3u8_rs::MediaPlaylist, base: &Url) -> Vec<Entry> {
@@ -253,6 +280,23 @@ mod tests {
             assert_eq!(parse(text.as_bytes(), &base()).expect_err(text), error, "{text}");
         }
         assert!(read("#EXTM3U\n").entries.is_empty());
+    }
+
+    #[test]
+    fn a_list_that_was_cut_in_the_middle_names_only_segments_that_are() {
+        let whole = std::str::from_utf8(SAMPLE).expect("text");
+        let names: Vec<String> = read(whole).entries.into_iter().map(|entry| entry.name).collect();
+        for end in whole.find('\n').expect("a line") + 1..whole.len() {
+            let Ok(Parsed::Media(playlist)) = parse(&whole.as_bytes()[..end], &base()) else { continue };
+            let listed: Vec<String> = playlist.entries.iter().map(|entry| entry.name.clone()).collect();
+            assert!(names.starts_with(&listed), "cut at {end}: {listed:?}");
+            assert!(!playlist.ended);
+        }
+        assert!(!read(whole).cut && read(&whole[..whole.len() - 12]).cut);
+        // Without the last line's end, or without any ending, nothing is lacking.
+        let text = "#EXTM3U\n#EXTINF:1,\na.aac\n#EXTINF:1,\nb.aac";
+        assert_eq!((read(text).entries.len(), read(text).cut), (2, false));
+        assert_eq!((read(&text[..text.len() - 1]).entries.len(), read(&text[..text.len() - 1]).cut), (1, true));
     }
 
     #[test]

@@ -10,6 +10,26 @@ use tokio::time::Instant;
 use super::playlist::Entry;
 use super::{Fetched, Hole};
 
+/// What the look into a fetched segment says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looks {
+    /// Nothing lacks, as far as can be seen.
+    Whole,
+    /// It breaks off in the middle: fetched again once, and taken as it is if that brings no more.
+    Damaged,
+    /// Not a segment at all, such as an error page: as good as no answer.
+    Foreign,
+}
+
+/// A fetch that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fetch {
+    /// What to fetch.
+    pub(super) entry: Entry,
+    /// Failures before this attempt.
+    pub(super) attempt: u32,
+}
+
 /// Segments that are fetched at once, and so the most that waits for one that fails.
 const PARALLEL: usize = 8;
 
@@ -55,6 +75,8 @@ struct Slot {
     listed_at: Timestamp,
     failures: u32,
     cause: String,
+    /// Bytes that look damaged, for want of better ones.
+    damaged: Option<Bytes>,
     state: State,
 }
 
@@ -79,6 +101,7 @@ impl Queue {
             listed_at,
             failures: 0,
             cause: String::new(),
+            damaged: None,
             state: State::Waiting(now),
         }));
     }
@@ -93,26 +116,37 @@ impl Queue {
             listed_at: Timestamp::UNIX_EPOCH,
             failures: 0,
             cause: "the playlist moved on before it could be read".to_owned(),
+            damaged: None,
             state: State::Lost,
         });
     }
 
     /// The segments whose fetch is due; they count as being fetched from now on.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Entry> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Fetch> {
         let mut due = Vec::new();
         for slot in self.slots.iter_mut().take(PARALLEL) {
             if matches!(slot.state, State::Waiting(at) if at <= now) {
                 slot.state = State::Fetching;
-                due.extend(slot.entry.clone());
+                due.extend(slot.entry.clone().map(|entry| Fetch { entry, attempt: slot.failures }));
             }
         }
         due
     }
 
-    /// A fetch brought the whole segment.
-    pub(super) fn on_bytes(&mut self, sequence: u64, bytes: Bytes) {
-        if let Some(slot) = self.slot(sequence) {
-            slot.state = State::Ready(bytes);
+    /// A fetch brought bytes that look like this.
+    pub(super) fn on_bytes(&mut self, sequence: u64, bytes: Bytes, looks: Looks, now: Instant) {
+        if looks == Looks::Foreign {
+            let cause = "the segment answered with something else than audio".to_owned();
+            return self.on_failure(sequence, cause, false, now);
+        }
+        let Some(slot) = self.slot(sequence) else { return };
+        match (looks, slot.damaged.take()) {
+            (Looks::Damaged, None) => {
+                slot.damaged = Some(bytes);
+                self.on_failure(sequence, "the segment breaks off".to_owned(), false, now);
+            }
+            (Looks::Damaged, Some(before)) if before.len() > bytes.len() => slot.state = State::Ready(before),
+            _ => slot.state = State::Ready(bytes),
         }
     }
 
@@ -122,21 +156,29 @@ impl Queue {
         let pause = FIRST_PAUSE.saturating_mul(1 << slot.failures.min(8)).min(MAX_PAUSE);
         slot.failures += 1;
         slot.cause = cause;
-        slot.state = if permanent { State::Lost } else { State::Waiting(now + pause) };
+        slot.state = match slot.damaged.take() {
+            // The second look brought nothing better.
+            Some(damaged) if slot.failures > FAILURES || permanent => State::Ready(damaged),
+            damaged => {
+                slot.damaged = damaged;
+                if permanent { State::Lost } else { State::Waiting(now + pause) }
+            }
+        };
     }
 
     /// What became of the oldest segment, if that is certain by now.
     pub(super) fn settle(&mut self, now: Instant) -> Option<Settled> {
         let give_up = self.gives_up(now);
         let slot = self.slots.pop_front_if(|slot| give_up || matches!(slot.state, State::Ready(_) | State::Lost))?;
-        let Slot { first_sequence, last_sequence, entry, listed_at, mut cause, state, .. } = slot;
-        if let (State::Ready(bytes), Some(entry)) = (state, entry.clone()) {
+        let Slot { first_sequence, last_sequence, entry, listed_at, mut cause, damaged, state, .. } = slot;
+        let bytes = if let State::Ready(bytes) = state { Some(bytes) } else { damaged };
+        if let (Some(bytes), Some(entry)) = (bytes, entry.clone()) {
             return Some(Settled::Ready(Fetched { entry, bytes, listed_at }));
         }
         if cause.is_empty() {
             cause.push_str("the segment did not arrive in time");
         }
-        Some(Settled::Hole(Hole { first_sequence, last_sequence, entry, cause }))
+        Some(Settled::Hole(Hole { first_sequence, last_sequence, entry, listed_at, cause }))
     }
 
     /// When something falls due by time alone: a fetch, or the end of patience.
@@ -197,10 +239,10 @@ mod tests {
         let mut queue = queue(1..4, now);
         assert_eq!(queue.due(now).len(), 3);
         assert!(queue.due(now).is_empty());
-        queue.on_bytes(3, Bytes::new());
-        queue.on_bytes(2, Bytes::new());
+        queue.on_bytes(3, Bytes::new(), Looks::Whole, now);
+        queue.on_bytes(2, Bytes::new(), Looks::Whole, now);
         assert_eq!(taken(&mut queue, now), []);
-        queue.on_bytes(1, Bytes::new());
+        queue.on_bytes(1, Bytes::new(), Looks::Whole, now);
         assert_eq!(taken(&mut queue, now), [(1, true), (2, true), (3, true)]);
     }
 
@@ -214,7 +256,7 @@ mod tests {
             now += MAX_PAUSE;
         }
         assert_eq!(taken(&mut queue, now), []);
-        queue.on_bytes(2, Bytes::new());
+        queue.on_bytes(2, Bytes::new(), Looks::Whole, now);
         assert_eq!(taken(&mut queue, now), [(1, false), (2, true)]);
     }
 
@@ -223,12 +265,12 @@ mod tests {
         let now = Instant::now();
         let mut queue = queue(1..3, now);
         queue.due(now);
-        queue.on_bytes(2, Bytes::new());
+        queue.on_bytes(2, Bytes::new(), Looks::Whole, now);
         assert_eq!(queue.next_deadline(), Some(now + PATIENCE));
         assert_eq!(taken(&mut queue, now + PATIENCE - Duration::from_millis(1)), []);
         assert_eq!(taken(&mut queue, now + PATIENCE), [(1, false), (2, true)]);
         // It arrives all the same, too late.
-        queue.on_bytes(1, Bytes::new());
+        queue.on_bytes(1, Bytes::new(), Looks::Whole, now);
         assert!(queue.is_empty());
     }
 
@@ -238,16 +280,45 @@ mod tests {
         let mut queue = queue(1..4, start);
         let mut now = start;
         while now < start + Duration::from_secs(30) {
-            for entry in queue.due(now) {
-                queue.on_failure(entry.sequence, "no route".into(), false, now);
+            for fetch in queue.due(now) {
+                queue.on_failure(fetch.entry.sequence, "no route".into(), false, now);
             }
             assert_eq!(taken(&mut queue, now), []);
             now = queue.next_deadline().expect("a deadline");
         }
-        for entry in queue.due(now) {
-            queue.on_bytes(entry.sequence, Bytes::new());
+        for fetch in queue.due(now) {
+            queue.on_bytes(fetch.entry.sequence, Bytes::new(), Looks::Whole, now);
         }
         assert_eq!(taken(&mut queue, now), [(1, true), (2, true), (3, true)]);
+    }
+
+    #[test]
+    fn a_segment_that_breaks_off_is_fetched_again_once_and_the_longer_one_is_taken() {
+        let body = |length: usize| Bytes::from(vec![7; length]);
+        type Try = Option<(usize, Looks)>;
+        let cases: [(&str, &[Try], usize); 5] = [
+            ("whole at once", &[Some((9, Looks::Whole))], 9),
+            ("whole at the second time", &[Some((5, Looks::Damaged)), Some((9, Looks::Whole))], 9),
+            ("damaged for good", &[Some((5, Looks::Damaged)), Some((3, Looks::Damaged))], 5),
+            ("a page between", &[Some((5, Looks::Damaged)), Some((99, Looks::Foreign)), Some((9, Looks::Whole))], 9),
+            ("refused afterwards", &[Some((5, Looks::Damaged)), None, None, None, None], 5),
+        ];
+        for (name, tries, length) in cases {
+            let mut now = Instant::now();
+            let mut queue = queue(1..2, now);
+            for one in tries {
+                assert_eq!(queue.due(now).len(), 1, "{name}");
+                match one {
+                    Some((length, looks)) => queue.on_bytes(1, body(*length), *looks, now),
+                    None => queue.on_failure(1, "the segment answered 404".into(), false, now),
+                }
+                now += MAX_PAUSE;
+            }
+            match queue.settle(now) {
+                Some(Settled::Ready(fetched)) => assert_eq!(fetched.bytes.len(), length, "{name}"),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
     }
 
     #[test]
@@ -264,7 +335,7 @@ mod tests {
         let now = Instant::now();
         let mut queue = queue(0..1000, now);
         assert_eq!(queue.due(now).len(), PARALLEL);
-        queue.on_bytes(0, Bytes::new());
+        queue.on_bytes(0, Bytes::new(), Looks::Whole, now);
         assert_eq!(taken(&mut queue, now), [(0, true)]);
         assert_eq!(queue.due(now).len(), 1);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -9,8 +10,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::tracker::Tracker;
 use super::*;
-use crate::net::HttpSettings;
+use crate::clock::Clock;
+use crate::net::{HttpClient, HttpSettings};
 
 /// What the server answers.
 #[derive(Debug, Default)]
@@ -76,7 +79,7 @@ async fn collect(reader: &mut HlsReader, count: usize) -> Vec<String> {
     while seen.len() < count {
         let next = tokio::time::timeout(Duration::from_secs(20), reader.next()).await.expect("an event in time");
         match next {
-            HlsEvent::Listed(_) => {}
+            HlsEvent::Listed(_) | HlsEvent::Late(_) | HlsEvent::Moved(_) => {}
             HlsEvent::Segment(fetched) => {
                 assert_eq!(fetched.bytes, fetched.entry.sequence.to_string());
                 seen.push(fetched.entry.sequence.to_string());

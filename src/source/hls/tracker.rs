@@ -36,8 +36,9 @@ pub struct Tracker {
     /// The number that is expected next, as told on the outside.
     next: Option<u64>,
     /// What is added to the server's numbers.
-    offset: u64,
-    names: VecDeque<String>,
+    offset: i128,
+    /// Names that were listed, with their numbers as they were told on the outside.
+    names: VecDeque<(String, u64)>,
     newest_date: Option<Timestamp>,
     /// Entries not newer than this were received by an earlier attempt under other numbers.
     received_until: Option<Timestamp>,
@@ -56,16 +57,16 @@ impl Tracker {
     /// Takes the next copy of the playlist.
     pub fn on_playlist(&mut self, playlist: &Playlist) -> News {
         let Some(oldest) = playlist.entries.first() else { return News::default() };
+        self.align(playlist);
         let restarted = self.has_restarted(playlist);
         if restarted {
-            // Never zero: it follows a number that was told.
-            self.offset = self.next.unwrap_or(0).saturating_sub(oldest.sequence);
+            self.offset = i128::from(self.next.unwrap_or(0)) - i128::from(oldest.sequence);
             self.received_until = self.newest_date;
         }
         let mut news = News::default();
         for entry in &playlist.entries {
-            let sequence = entry.sequence.saturating_add(self.offset);
-            if self.next.is_some_and(|next| sequence < next) || self.was_received(entry) {
+            let sequence = self.outside(entry.sequence);
+            if self.next.is_some_and(|next| sequence < next) || self.was_received(entry) || self.knows(&entry.name) {
                 continue;
             }
             if let Some(next) = self.next.filter(|next| *next < sequence && news.entries.is_empty() && !restarted) {
@@ -79,11 +80,32 @@ impl Tracker {
         news
     }
 
+    fn outside(&self, sequence: u64) -> u64 {
+        u64::try_from((i128::from(sequence) + self.offset).max(0)).unwrap_or(u64::MAX)
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        !name.is_empty() && self.names.iter().any(|(known, _)| known == name)
+    }
+
+    /// A server that renumbers what it lists keeps its names: numbers that jumped or went back are counted as before,
+    /// so that nothing of them is taken for missing, and nothing new for old.
+    fn align(&mut self, playlist: &Playlist) {
+        let known = playlist.entries.iter().rev().find_map(|entry| {
+            let name = self.names.iter().rev().find(|(name, _)| !name.is_empty() && *name == entry.name)?;
+            Some(i128::from(name.1) - i128::from(entry.sequence))
+        });
+        // A name that one list brings twice tells nothing.
+        let names = || playlist.entries.iter().map(|entry| &entry.name);
+        let unique = names().collect::<std::collections::HashSet<_>>().len() == playlist.entries.len();
+        self.offset = known.filter(|_| unique).unwrap_or(self.offset);
+    }
+
     /// Numbers lower than before under names never seen and dates not older: not an old copy, a new beginning.
     fn has_restarted(&self, playlist: &Playlist) -> bool {
         let (Some(next), Some(newest)) = (self.next, playlist.entries.last()) else { return false };
-        let lower = newest.sequence.saturating_add(self.offset).saturating_add(1) < next;
-        let known = playlist.entries.iter().any(|entry| self.names.contains(&entry.name));
+        let lower = self.outside(newest.sequence).saturating_add(1) < next;
+        let known = playlist.entries.iter().any(|entry| self.knows(&entry.name));
         let later = match (newest.program_date_time, self.newest_date) {
             (Some(date), Some(before)) => date > before,
             // Without dates only names speak; an attempt that just began knows none.
@@ -99,7 +121,7 @@ impl Tracker {
     fn remember(&mut self, entry: &Entry) {
         self.next = Some(entry.sequence.saturating_add(1));
         self.newest_date = entry.program_date_time.or(self.newest_date);
-        self.names.push_back(entry.name.clone());
+        self.names.push_back((entry.name.clone(), entry.sequence));
         if self.names.len() > REMEMBERED_NAMES {
             self.names.pop_front();
         }
@@ -122,7 +144,7 @@ mod tests {
             program_date_time: Timestamp::from_second(start + 3 * n as i64).ok(),
             discontinuity: false,
         };
-        Playlist { target: Duration::from_secs(4), entries: numbers.map(entry).collect(), ended: false }
+        Playlist { target: Duration::from_secs(4), entries: numbers.map(entry).collect(), ended: false, cut: false }
     }
 
     fn numbers(news: &News) -> Vec<u64> {
@@ -164,6 +186,25 @@ mod tests {
         assert!(news.entries[0].discontinuity && !news.entries[1].discontinuity);
         assert_eq!(numbers(&tracker.on_playlist(&playlist("b", 1000, 0..4))), [106, 107]);
         assert_eq!(tracker.on_playlist(&playlist("b", 1000, 7..8)).skipped, Some((108, 110)));
+    }
+
+    #[test]
+    fn numbers_that_jump_or_go_back_without_any_time_between_lose_nothing() {
+        for shift in [-90_i64, -3, -1, 1, 40] {
+            let mut tracker = Tracker::new(None);
+            tracker.on_playlist(&playlist("a", 0, 100..104));
+            let mut told = Vec::new();
+            for end in 105..112 {
+                let mut list = playlist("a", 0, end - 4..end);
+                for entry in &mut list.entries {
+                    entry.sequence = entry.sequence.saturating_add_signed(shift);
+                }
+                let news = tracker.on_playlist(&list);
+                assert_eq!(news.skipped, None, "{shift}");
+                told.extend(numbers(&news));
+            }
+            assert_eq!(told, (104..111).collect::<Vec<_>>(), "{shift}");
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub(super) async fn feed(
                 failures = 0;
                 http::push(&input, &fetched.bytes).await;
             }
-            HlsEvent::Listed(_) => {}
+            HlsEvent::Listed(_) | HlsEvent::Late(_) | HlsEvent::Moved(_) => {}
             HlsEvent::Missing(hole) => {
                 let reason =
                     format!("a piece of the stream could not be had: {}", crate::text::plain(&hole.cause, 200));

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::auth::Auth;
 use super::error::ApiError;
+use super::limits::Limits;
 use super::metadata::{self, GraphqlAnswer, Metadata, StreamAnswer};
 use super::url::SpaceId;
 use crate::clock::Clock;
@@ -34,15 +35,6 @@ const FEATURE_ROUNDS: usize = 5;
 /// Times that an empty answer is asked again: X gives some for Spaces that exist (yt-dlp).
 const EMPTY_RETRIES: u32 = 3;
 
-/// Pause before an empty answer is asked again.
-const EMPTY_PAUSE: Duration = Duration::from_secs(1);
-
-/// Wait after a 429 without a reset time: 15 min, the window of X's limits (auto-twitter-space).
-const DEFAULT_LIMIT: Duration = Duration::from_secs(900);
-
-/// Longest wait that a reset time is believed for.
-const LONGEST_LIMIT: Duration = Duration::from_secs(3600);
-
 /// Asks X.
 #[derive(Debug)]
 pub struct XApi {
@@ -53,6 +45,7 @@ pub struct XApi {
     guest: Mutex<Option<(Secret, Instant)>>,
     /// Features that X demanded by error 336.
     demanded: Mutex<BTreeSet<String>>,
+    limits: Limits,
     /// What the last answer on the stream gave for the chat.
     chat: Mutex<Option<Secret>>,
 }
@@ -73,6 +66,7 @@ impl XApi {
             auth,
             guest: Mutex::default(),
             demanded: Mutex::default(),
+            limits: Limits::default(),
             chat: Mutex::default(),
         }
     }
@@ -82,7 +76,7 @@ impl XApi {
         self.auth != Auth::Guest
     }
 
-    /// What is known of a Space.
+    /// What is known of a Space. Waits until the configured pause since the last look-up is over.
     ///
     /// # Errors
     /// [`ApiError`], with what to do.
@@ -90,11 +84,22 @@ impl XApi {
         let mut operation = Operation::ById;
         let mut empty = 0;
         let mut rounds = 0;
+        let mut refusal = None;
+        self.pace().await;
         loop {
-            let answer = self.call(self.graphql_url(operation, id)?).await?;
+            let url = self.graphql_url(operation, id)?;
+            let answer = match self.call_with(url, operation == Operation::ById).await {
+                // What guests may not ask in one way they may still ask in the other.
+                Err(error @ ApiError::Guest(_)) if operation == Operation::ById => {
+                    refusal = Some(error);
+                    operation = Operation::ByRestId;
+                    continue;
+                }
+                answer => answer.map_err(|error| refusal.take().unwrap_or(error))?,
+            };
             if answer.status == 404 {
                 if operation == Operation::ByRestId {
-                    return Err(ApiError::StaleQueryId);
+                    return Err(refusal.unwrap_or(ApiError::StaleQueryId));
                 }
                 operation = Operation::ByRestId;
                 continue;
@@ -102,7 +107,7 @@ impl XApi {
             // 400 brings error 336 and 214 as well (yt-dlp).
             match metadata::graphql(&answer.body) {
                 GraphqlAnswer::Space(metadata) => {
-                    if operation == Operation::ByRestId {
+                    if operation == Operation::ByRestId && refusal.is_none() {
                         tracing::warn!(
                             "X does not know AudioSpaceById any more; set x.audio_space_by_id to the new query id."
                         );
@@ -120,7 +125,7 @@ impl XApi {
                 GraphqlAnswer::Empty if empty == EMPTY_RETRIES => return Err(ApiError::NotFound(self.as_whom())),
                 GraphqlAnswer::Empty => {
                     empty += 1;
-                    self.clock.sleep(EMPTY_PAUSE).await;
+                    self.pace().await;
                 }
             }
         }
@@ -159,12 +164,20 @@ impl XApi {
 
     /// One call, with a fresh guest token if the old one is refused. Gives statuses 200, 400 and 404 only.
     pub(super) async fn call(&self, url: Url) -> Result<Answer, ApiError> {
+        self.call_with(url, true).await
+    }
+
+    /// [`XApi::call`]; `renew` tells whether a refused guest token may be renewed.
+    async fn call_with(&self, url: Url, renew: bool) -> Result<Answer, ApiError> {
+        if let Some(left) = self.limits.left(&url, self.clock.now()) {
+            return Err(ApiError::RateLimited(left));
+        }
         let answer = self.send(url.clone()).await?;
-        let expired = self.auth == Auth::Guest && matches!(answer.status, 401 | 403);
-        let answer = if expired && self.forget_guest() { self.send(url).await? } else { answer };
+        let expired = renew && self.auth == Auth::Guest && matches!(answer.status, 401 | 403);
+        let answer = if expired && self.forget_guest() { self.send(url.clone()).await? } else { answer };
         match answer.status {
             200 | 400 | 404 => Ok(answer),
-            429 => Err(self.rate_limited(&answer)),
+            429 => Err(self.rate_limited(&url, &answer)),
             401 | 403 => Err(self.refusal(&answer)),
             status @ 500.. => Err(ApiError::Server(status)),
             status => Err(ApiError::Refused(format!("status {status}"))),
@@ -172,7 +185,7 @@ impl XApi {
     }
 
     async fn send(&self, url: Url) -> Result<Answer, ApiError> {
-        let mut request = self.request(url);
+        let mut request = self.request(url.clone());
         match &self.auth {
             Auth::LoggedIn { auth_token, ct0 } => {
                 let cookie = format!("auth_token={}; ct0={}", auth_token.expose(), ct0.expose());
@@ -185,9 +198,11 @@ impl XApi {
         }
         let answer = self.client.send(request).await.map_err(ApiError::Net)?;
         tracing::debug!(status = answer.status, remaining = answer.rate.remaining, "X answered.");
-        if self.auth == Auth::Guest && answer.rate.remaining == Some(0) {
+        match &self.auth {
             // A guest's limit counts per token.
-            self.forget_guest();
+            Auth::Guest if answer.rate.remaining == Some(0) => _ = self.forget_guest(),
+            Auth::Guest => {}
+            _ => self.limits.answered(&url, &answer.rate, self.clock.wall().as_second(), self.clock.now()),
         }
         Ok(answer)
     }
@@ -213,7 +228,7 @@ impl XApi {
         let answer = self.client.send(request).await.map_err(ApiError::Net)?;
         match answer.status {
             200 => {}
-            429 => return Err(self.rate_limited(&answer)),
+            429 => return Err(self.rate_limited(&answer.url, &answer)),
             status @ 500.. => return Err(ApiError::Server(status)),
             status => return Err(ApiError::Guest(format!(" (activation answers {status})"))),
         }
@@ -229,10 +244,17 @@ impl XApi {
         self.guest.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 
-    fn rate_limited(&self, answer: &Answer) -> ApiError {
-        let until_reset = answer.rate.reset.map(|reset| reset.saturating_sub(self.clock.wall().as_second()).max(1));
-        let wait = until_reset.map_or(DEFAULT_LIMIT, |seconds| Duration::from_secs(seconds as u64));
-        ApiError::RateLimited(wait.min(LONGEST_LIMIT))
+    fn rate_limited(&self, url: &Url, answer: &Answer) -> ApiError {
+        // A guest's limit counts per token: the next one begins anew, when the time has come.
+        self.forget_guest();
+        let wall = self.clock.wall().as_second();
+        ApiError::RateLimited(self.limits.refused(url, &answer.rate, wall, self.clock.now()))
+    }
+
+    /// Waits for the turn of the next look-up.
+    async fn pace(&self) {
+        let at = self.limits.next_lookup(self.config.lookup_interval, self.clock.now());
+        self.clock.sleep(at.saturating_duration_since(self.clock.now())).await;
     }
 
     fn refusal(&self, answer: &Answer) -> ApiError {

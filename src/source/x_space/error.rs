@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::auth::LOG_IN_AGAIN;
+use super::limits::LONGEST_WAIT;
 use crate::net::NetError;
 use crate::source::{SourceError, SourceFault};
 
@@ -17,7 +18,7 @@ pub enum ApiError {
     #[error("X cannot be asked: {0}")]
     Net(NetError),
     /// Too many calls.
-    #[error("X refuses further calls for {} s (rate limit)", .0.as_secs())]
+    #[error("X refuses further calls {} (rate limit)", limit_words(*.0))]
     RateLimited(Duration),
     /// The account's cookies do not count any more.
     #[error("X does not accept the cookies{0}: they have expired or belong to different logins; {LOG_IN_AGAIN}")]
@@ -70,6 +71,16 @@ pub enum ApiError {
     /// The configuration cannot be used.
     #[error("the configuration of X's API cannot be used: {0}")]
     Configuration(String),
+}
+
+/// A wait that was cut short is told as such.
+fn limit_words(wait: Duration) -> String {
+    let seconds = wait.as_secs();
+    if wait >= LONGEST_WAIT {
+        format!("for {seconds} s or longer: asked again then")
+    } else {
+        format!("for {seconds} s")
+    }
 }
 
 impl ApiError {

@@ -3,13 +3,17 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
 use url::Url;
 
+use self::chat::Chat;
+use self::ear::Ear;
+use self::hearing::Hearing;
+use self::words::Words;
 use super::api::XApi;
+use super::chat::ChatFact;
 use super::error::ApiError;
 use super::metadata::Metadata;
 use super::quiet::{Quiet, Verdict};
@@ -17,17 +21,28 @@ use super::segment::{self, Split};
 use super::timeline::{Piece, Place, Timeline};
 use super::{Reporter, SpaceId, XSpaceSource, lookup};
 use crate::config::XApiConfig;
-use crate::gst::decode::{AacDecoder, DecoderOutput};
+use crate::gst::decode::DecoderOutput;
 use crate::media::AAC_FRAME_SAMPLES;
+use crate::source::hls::edges::Edges;
+use crate::source::hls::late::{Had, LateBook, Wanted};
 use crate::source::hls::playlist::Entry;
 use crate::source::hls::tracker::{Progress, Tracker};
 use crate::source::hls::{Fetched, HlsEvent, HlsReader, Hole, Trouble};
-use crate::source::{MissingSpan, Segment, SessionInfo, SessionPhase, SourceEnd, SourceError, SourceEvent};
+use crate::source::{Notice, Segment, SessionInfo, SessionPhase, SourceEnd, SourceError, SourceEvent};
 
-/// A decoder that was told that nothing follows hands out what it holds within this.
-const DECODER_REST: Duration = Duration::from_millis(500);
+mod chat;
+mod ear;
+mod hearing;
+mod holes;
+mod words;
 
-/// What X says of a running session.
+/// How often the time alone may change something.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How long segments that are missing at the end of a session are still tried.
+const LATE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// What X says of a running session, and where its playlist is if that was asked.
 type Answer = Result<(Metadata, Option<Url>), ApiError>;
 
 /// A question that is on its way.
@@ -37,10 +52,13 @@ type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
 pub(super) struct Follow {
     reporter: Reporter,
     reader: HlsReader,
+    /// Where the playlist is read.
     url: Url,
+    /// Where X said last that it is.
+    said_url: Url,
     timeline: Timeline,
-    decoder: AacDecoder,
-    decoded: mpsc::UnboundedReceiver<DecoderOutput>,
+    ear: Ear,
+    hearing: Hearing,
     /// Listed and not delivered yet.
     listed: VecDeque<Entry>,
     /// Given up, and not told yet: how long it is shows when the next segment has its place.
@@ -48,12 +66,12 @@ pub(super) struct Follow {
     /// Samples told as missing since the last segment.
     told_missing: u64,
     quiet: Quiet,
+    words: Words,
     /// Whom to ask about what.
     api: Option<(Arc<XApi>, SpaceId)>,
     question: Option<Question>,
-    /// The trouble that was told last.
-    told: Option<std::mem::Discriminant<Trouble>>,
-    told_error: Option<String>,
+    /// The Space's chat, once it can be read.
+    chat: Option<Chat>,
     heard: bool,
 }
 
@@ -75,50 +93,58 @@ impl Follow {
             last_sequence: resume.last_sequence,
             program_date_time: resume.program_date_time.map(|(date, _)| date),
         });
-        let tracker = Tracker::new(progress.as_ref());
         let timeline = Timeline::new(resume);
         let clock = reporter.clock().clone();
+        reporter.want_missing();
+        let tracker = Tracker::new(progress.as_ref());
         let reader =
-            HlsReader::new(source.client.clone(), clock.clone(), url.clone(), headers(&source.config), tracker);
-        let (output, decoded) = mpsc::unbounded_channel();
-        // Starting a pipeline blocks.
-        let decoder = tokio::task::spawn_blocking(move || AacDecoder::new(output)).await;
-        let decoder = decoder.map_err(|error| SourceError::operator(format!("the decoder broke: {error}")))?;
-        let decoder = decoder.map_err(|error| SourceError::operator(error.to_string()))?;
+            HlsReader::new(source.client.clone(), clock.clone(), url.clone(), headers(&source.config), tracker)
+                .with_edges(Edges::new(&source.config.edges))
+                .with_check(segment::looks)
+                .with_late(reporter.memory.late.clone());
+        let mut quiet = Quiet::new(id.is_some(), source.config.lookup_interval, clock.now());
+        if reporter.known().title.is_none() {
+            quiet.ask_now(clock.now());
+        }
         Ok(Self {
-            quiet: Quiet::new(id.is_some(), source.config.lookup_interval, clock.now()),
+            quiet,
             api: id.map(|id| (source.api.clone(), id)),
             reporter,
             reader,
+            said_url: url.clone(),
             url,
             timeline,
-            decoder,
-            decoded,
+            ear: Ear::begin().await?,
+            hearing: Hearing::default(),
             listed: VecDeque::new(),
             holes: Vec::new(),
             told_missing: 0,
+            words: Words::default(),
             question: None,
-            told: None,
-            told_error: None,
+            chat: None,
             heard: false,
         })
     }
 
-    /// The session is known to be over: only what is still listed is heard.
+    /// X says that the session is over: only what is still listed is heard.
     pub(super) fn leftovers(mut self) -> Self {
-        self.quiet.leftovers();
+        self.quiet.leftovers(self.now());
         self
     }
 
     /// Hears the playlist until the session is over.
     pub(super) async fn run(mut self) -> Result<SourceEnd, SourceError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let question_due = self.quiet.next_question().filter(|_| self.question.is_none());
             tokio::select! {
                 event = self.reader.next() => self.on_event(event).await?,
-                Some(output) = self.decoded.recv() => self.on_decoded(output).await?,
+                output = self.ear.next() => self.on_decoded(output).await?,
                 answer = pending(&mut self.question) => self.on_answer(answer).await?,
+                fact = chat::heard(&mut self.chat) => self.on_chat(fact).await?,
                 () = until(question_due) => self.ask(),
+                _ = tick.tick() => self.on_tick().await?,
             }
             if self.reader.is_drained() && self.quiet.verdict(self.now()) == Verdict::Over {
                 return self.end().await;
@@ -130,32 +156,33 @@ impl Follow {
         self.reporter.clock().now()
     }
 
+    fn late(&self) -> MutexGuard<'_, LateBook> {
+        self.reporter.memory.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn on_event(&mut self, event: HlsEvent) -> Result<(), SourceError> {
         match event {
             HlsEvent::Listed(entries) => {
-                self.on_news();
+                self.quiet.on_news();
+                let back = self.words.on_news(self.now());
+                self.reporter.notice(back).await?;
                 self.listed.extend(entries);
                 self.tell_edge().await
             }
-            HlsEvent::Segment(fetched) => {
-                self.on_news();
-                self.on_segment(fetched).await
-            }
+            HlsEvent::Segment(fetched) => self.on_segment(fetched).await,
             HlsEvent::Missing(hole) => {
                 self.on_hole(hole);
                 Ok(())
             }
+            HlsEvent::Late(had) => self.on_late(*had).await,
+            HlsEvent::Moved(url) => self.on_moved(url, "the playlist's own edge gives nothing new").await,
             HlsEvent::Trouble(trouble) => self.on_trouble(trouble).await,
             HlsEvent::Ended => {
                 self.quiet.on_list_end(self.now());
+                self.words.on_list_end(self.now());
                 self.tell_holes(None).await
             }
         }
-    }
-
-    fn on_news(&mut self) {
-        self.told = None;
-        self.quiet.on_news();
     }
 
     /// Foretells where the end of what is listed will lie.
@@ -171,15 +198,18 @@ impl Follow {
     async fn on_segment(&mut self, fetched: Fetched) -> Result<(), SourceError> {
         let Fetched { entry, bytes, listed_at } = fetched;
         self.listed.retain(|listed| listed.sequence > entry.sequence);
+        self.late().had(&entry.name);
         let split = segment::split(&bytes);
         let place = self.timeline.place(&Piece {
             frames: Some(split.duration),
+            rest: split.rest,
             damaged: split.bad_bytes > 0,
             ticks: split.timestamp,
             ..listed_piece(&entry)
         });
         self.tell_holes(Some(place)).await?;
         self.heard = true;
+        self.hearing.on_segment(self.now());
         let segment = Segment {
             sequence: entry.sequence,
             name: entry.name,
@@ -204,29 +234,7 @@ impl Follow {
             return self.reporter.send(SourceEvent::DecodeErrors { count }).await;
         }
         for frame in split.frames {
-            self.decoder.push(place.media_time + frame.offset as i64, frame.bytes);
-        }
-        Ok(())
-    }
-
-    fn on_hole(&mut self, hole: Hole) {
-        self.listed.retain(|listed| listed.sequence > hole.last_sequence);
-        let before = self.timeline.lost();
-        let listed = hole.entry.as_ref().map(|entry| entry.duration);
-        self.timeline.give_up(hole.first_sequence, hole.last_sequence, listed);
-        self.holes.push((hole, self.timeline.lost() - before));
-    }
-
-    /// Tells what is missing: up to the next segment, or as far as the playlist's durations tell.
-    async fn tell_holes(&mut self, next: Option<Place>) -> Result<(), SourceError> {
-        let holes = std::mem::take(&mut self.holes);
-        let before = if next.is_some() { self.timeline.end_before_last() } else { self.timeline.end() };
-        let start = before + self.told_missing as i64;
-        let spans = spans(&holes, start, next);
-        let told: u64 = spans.iter().map(|span| span.duration).sum();
-        self.told_missing = if next.is_some() { 0 } else { self.told_missing + told };
-        for span in spans {
-            self.reporter.send(SourceEvent::Missing(span)).await?;
+            self.ear.push(place.media_time + frame.offset as i64, frame.bytes);
         }
         Ok(())
     }
@@ -236,33 +244,54 @@ impl Follow {
             return Err(SourceError::operator(format!("the playlist cannot be read: {words}")));
         }
         self.quiet.on_trouble(&trouble, self.now());
+        self.words.on_trouble(&trouble, self.now());
         if self.reader.is_drained() {
             self.tell_holes(None).await?;
         }
-        let kind = std::mem::discriminant(&trouble);
-        if self.told.replace(kind) == Some(kind) {
-            return Ok(());
-        }
-        let hint = match trouble {
-            Trouble::Status(403) => "; X's CDN may want another x.referer or x.user_agent",
-            _ => "",
-        };
-        self.reporter.stalled(format!("{trouble}{hint}")).await
+        Ok(())
     }
 
     async fn on_decoded(&mut self, output: DecoderOutput) -> Result<(), SourceError> {
         let event = match output {
-            DecoderOutput::Audio(block) => SourceEvent::Audio(block),
+            DecoderOutput::Audio(block) => {
+                let notice = self.hearing.on_block(&block);
+                self.reporter.notice(notice).await?;
+                SourceEvent::Audio(block)
+            }
             DecoderOutput::Errors { count } => SourceEvent::DecodeErrors { count },
         };
         self.reporter.send(event).await
+    }
+
+    async fn on_chat(&mut self, fact: ChatFact) -> Result<(), SourceError> {
+        if fact != ChatFact::SpaceEnded {
+            tracing::debug!(?fact, "Chat told something.");
+            return Ok(());
+        }
+        self.quiet.on_chat_end(self.now());
+        let message = "the chat says that the Space is over; it is heard on until the playlist or X says so too";
+        self.reporter.notice(Some(Notice::info("source.chat_ended", message))).await
+    }
+
+    async fn on_tick(&mut self) -> Result<(), SourceError> {
+        if let (Some((api, _)), None) = (&self.api, &self.chat) {
+            self.chat = Chat::join(api);
+        }
+        let now = self.now();
+        let unsure = self.question.is_some() && !self.words.is_told();
+        let trouble = self.words.on_tick(self.quiet.is_told_alive() && !unsure, now);
+        self.reporter.notice(trouble).await?;
+        let mute = self.hearing.on_tick(now);
+        self.reporter.notice(mute).await?;
+        let replaced = self.ear.tend(now).await?;
+        self.reporter.notice(replaced).await
     }
 
     fn ask(&mut self) {
         let Some((api, id)) = self.api.clone() else { return };
         self.quiet.on_question(self.now());
         // The host may come back on another edge of the CDN: the address is asked for again only when nothing arrives.
-        let again = self.told.is_some();
+        let again = self.quiet.is_quiet();
         self.question = Some(Box::pin(async move {
             let metadata = api.space(&id).await?;
             let url = if again { lookup::stream(&api, &metadata).await.ok().flatten() } else { None };
@@ -272,29 +301,37 @@ impl Follow {
 
     async fn on_answer(&mut self, answer: Answer) -> Result<(), SourceError> {
         self.question = None;
+        let now = self.now();
         match answer {
             Ok((metadata, url)) => {
-                self.told_error = None;
-                self.quiet.on_state(metadata.state);
-                if let Some(url) = url.filter(|url| *url != self.url) {
-                    tracing::info!(host = url.host_str(), "Playlist moved.");
+                self.reporter.api_well().await?;
+                self.quiet.on_state(metadata.state, now);
+                // X may go on naming an edge that was left for good reason: only a new word counts.
+                if let Some(url) = url.filter(|url| *url != self.said_url) {
+                    self.said_url = url.clone();
                     self.reader.set_url(url.clone());
-                    self.url = url;
+                    self.on_moved(url, "X names another address").await?;
                 }
                 self.tell_session(&metadata).await
             }
             Err(error) => {
-                self.quiet.on_error(&error, self.now());
-                let words = error.to_string();
-                if self.told_error.replace(words.clone()) == Some(words.clone()) {
-                    return Ok(());
-                }
-                self.reporter.stalled(format!("{words}; the playlist that is known is read on")).await
+                self.quiet.on_error(&error, now);
+                self.reporter.api_trouble(&error).await
             }
         }
     }
 
-    /// The platform's word that it is over counts only with the playlist's: until then the session goes on.
+    async fn on_moved(&mut self, url: Url, why: &str) -> Result<(), SourceError> {
+        let host = crate::text::plain(url.host_str().unwrap_or_default(), 100);
+        self.url = url;
+        self.reporter.remember(&self.url);
+        let message = format!("{why}: the Space is now read from {host}");
+        self.reporter.notice(Some(Notice::info("source.moved", message))).await?;
+        let known = SessionInfo { playlist_url: Some(self.url.to_string()), ..self.reporter.known() };
+        self.reporter.session(known).await
+    }
+
+    /// The platform's word that it is over counts only with another: until then the session goes on.
     async fn tell_session(&mut self, metadata: &Metadata) -> Result<(), SourceError> {
         let said = metadata.session(&self.reporter.info.id);
         let phase = if said.phase == SessionPhase::Ended { SessionPhase::Live } else { said.phase };
@@ -309,13 +346,23 @@ impl Follow {
                 "the playlist is not there: the Space has not begun or is over; copy the address anew while the Space is live",
             ));
         }
-        self.decoder.finish();
-        while let Ok(Some(output)) = tokio::time::timeout(DECODER_REST, self.decoded.recv()).await {
+        while let Some(output) = self.ear.last().await {
             self.on_decoded(output).await?;
         }
+        self.last_late().await?;
         let known = self.reporter.known();
         self.reporter.session(SessionInfo { phase: SessionPhase::Ended, ..known }).await?;
         Ok(SourceEnd::SessionEnded)
+    }
+
+    /// What is still missing is tried once more at once, and as long as a server does not answer at all.
+    async fn last_late(&mut self) -> Result<(), SourceError> {
+        let now = tokio::time::Instant::now();
+        self.late().hurry(now);
+        while let Ok(Some(had)) = tokio::time::timeout_at(now + LATE_PATIENCE, self.reader.next_late()).await {
+            self.on_late(had).await?;
+        }
+        Ok(())
     }
 }
 
@@ -329,30 +376,6 @@ fn listed_piece(entry: &Entry) -> Piece {
     }
 }
 
-/// Missing spans one after the other from `start`; the last one reaches to `next`, whose place is certain.
-fn spans(holes: &[(Hole, u64)], start: i64, next: Option<Place>) -> Vec<MissingSpan> {
-    let mut at = start;
-    let mut spans = Vec::with_capacity(holes.len());
-    for (index, (hole, estimate)) in holes.iter().enumerate() {
-        let left = next.map(|next| (next.media_time - at).max(0) as u64);
-        let is_last = index + 1 == holes.len();
-        let duration = left.map_or(*estimate, |left| if is_last { left } else { left.min(*estimate) });
-        // Numbers that were skipped without any time between hide no audio.
-        if duration > 0 || hole.entry.is_some() {
-            spans.push(MissingSpan {
-                first_sequence: hole.first_sequence,
-                last_sequence: hole.last_sequence,
-                names: hole.entry.iter().map(|entry| entry.name.clone()).collect(),
-                media_time: at,
-                duration,
-                cause: hole.cause.clone(),
-            });
-        }
-        at += duration as i64;
-    }
-    spans
-}
-
 async fn pending(question: &mut Option<Question>) -> Answer {
     match question {
         Some(question) => question.await,
@@ -364,36 +387,5 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hole(first: u64, last: u64, entry: Option<Entry>) -> Hole {
-        Hole { first_sequence: first, last_sequence: last, entry, cause: "test".into() }
-    }
-
-    fn entry(sequence: u64) -> Option<Entry> {
-        let name = format!("chunk_{sequence}");
-        Some(Entry { sequence, url: None, name, duration: 100, program_date_time: None, discontinuity: false })
-    }
-
-    #[test]
-    fn missing_spans_fill_the_hole_to_the_sample() {
-        let holes = [(hole(5, 5, entry(5)), 100), (hole(6, 9, None), 400)];
-        let next = Some(Place { media_time: 1512, duration: 9 });
-        let told: Vec<_> = spans(&holes, 1000, next).iter().map(|span| (span.media_time, span.duration)).collect();
-        assert_eq!(told, [(1000, 100), (1100, 412)]);
-        let estimated: Vec<_> = spans(&holes, 1000, None).iter().map(|span| (span.media_time, span.duration)).collect();
-        assert_eq!(estimated, [(1000, 100), (1100, 400)]);
-    }
-
-    #[test]
-    fn numbers_that_hide_no_audio_are_not_told_as_missing() {
-        let next = Some(Place { media_time: 1000, duration: 9 });
-        assert!(spans(&[(hole(6, 9, None), 400)], 1000, next).is_empty());
-        assert_eq!(spans(&[(hole(6, 6, entry(6)), 400)], 1000, next)[0].duration, 0);
     }
 }

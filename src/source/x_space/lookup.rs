@@ -1,28 +1,29 @@
 //! From a Space's id to its live playlist: look-ups until it runs, politely.
 
+use std::future::Future;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use url::Url;
 
 use super::api::XApi;
 use super::error::ApiError;
 use super::metadata::{Metadata, SpaceState};
 use super::{Reporter, SpaceId};
+use crate::clock::Clock;
 use crate::config::XApiConfig;
-use crate::source::{SessionInfo, SessionPhase, SourceError, SourceFault};
+use crate::source::{SessionInfo, SessionPhase, SourceError};
 
 /// Longest pause between two look-ups, while the start is far away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Shortest pause between two look-ups, around the announced start.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
-
 /// A start that is further away than this is far away.
 const FAR: i64 = 10 * 60;
 
-/// Within this of the announced start, before and after, the Space may open at any moment.
+/// This long before the announced start the Space may open at any moment.
 const NEAR: i64 = 2 * 60;
+
+/// Where a playlist is known already, it is read when X has said nothing for this long.
+const KNOWN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a look-up led to.
 #[derive(Debug)]
@@ -47,9 +48,10 @@ pub(super) async fn find(
 ) -> Result<Found, SourceError> {
     let mut reason = String::new();
     loop {
-        let metadata = match api.space(id).await {
-            Ok(metadata) => metadata,
-            Err(error) => return without_api(error, reporter).await,
+        let metadata = match known_or(api.space(id), reporter).await {
+            Some(Ok(metadata)) => metadata,
+            Some(Err(error)) => return without_api(error, reporter).await,
+            None => return without_answer(reporter).await,
         };
         if metadata.state.is_over() {
             // Who hosted it is what the next one is found by.
@@ -59,8 +61,13 @@ pub(super) async fn find(
             return over(&metadata, reporter);
         }
         reporter.session(metadata.session(id.as_str())).await?;
-        let said = match stream(api, &metadata).await {
+        let found = match known_or(stream(api, &metadata), reporter).await {
+            Some(found) => found,
+            None => return without_answer(reporter).await,
+        };
+        let said = match found {
             Ok(Some(url)) => {
+                reporter.remember(&url);
                 reporter.session(SessionInfo { playlist_url: Some(url.to_string()), ..reporter.known() }).await?;
                 return Ok(Found::Playlist(url));
             }
@@ -72,8 +79,8 @@ pub(super) async fn find(
             reporter.stalled(said.clone()).await?;
         }
         reason = said;
-        let now = reporter.clock().wall();
-        reporter.clock().sleep(pause(metadata.scheduled_start, now, config.lookup_interval)).await;
+        let left = metadata.scheduled_start.map(|at| at.as_second() - reporter.clock().schedule().as_second());
+        reporter.clock().sleep(pause(left, reporter.clock(), config.lookup_interval)).await;
     }
 }
 
@@ -86,15 +93,26 @@ pub(super) async fn stream(api: &XApi, metadata: &Metadata) -> Result<Option<Url
     }
 }
 
+/// The answer; none if it lets a playlist that is known wait.
+async fn known_or<T>(answer: impl Future<Output = T>, reporter: &Reporter) -> Option<T> {
+    if reporter.known_playlist().is_none() {
+        return Some(answer.await);
+    }
+    tokio::time::timeout(KNOWN_PATIENCE, answer).await.ok()
+}
+
+/// X is slow: what is known is read, and X is asked again beside it.
+async fn without_answer(reporter: &mut Reporter) -> Result<Found, SourceError> {
+    let silent = ApiError::Net(crate::net::NetError::TimedOut(KNOWN_PATIENCE));
+    without_api(silent, reporter).await
+}
+
 /// Audio goes on, whatever the API says, as long as a playlist is known.
 async fn without_api(error: ApiError, reporter: &mut Reporter) -> Result<Found, SourceError> {
     let Some(url) = reporter.known_playlist() else { return Err(error.into()) };
-    if error.class() == SourceFault::Gone {
-        return Ok(Found::Leftovers(url));
-    }
     let known = SessionInfo { phase: SessionPhase::Live, playlist_url: Some(url.to_string()), ..reporter.known() };
     reporter.session(known).await?;
-    reporter.stalled(format!("{error}; the playlist that is known is read on")).await?;
+    reporter.api_trouble(&error).await?;
     Ok(Found::Playlist(url))
 }
 
@@ -116,16 +134,16 @@ fn over(metadata: &Metadata, reporter: &Reporter) -> Result<Found, SourceError> 
     )))
 }
 
-/// How long to wait before the next look-up.
-fn pause(scheduled: Option<Timestamp>, now: Timestamp, interval: Duration) -> Duration {
-    let Some(scheduled) = scheduled else { return interval };
-    let left = scheduled.as_second() - now.as_second();
-    if left > FAR {
-        let slow = (interval * 3).min(LONGEST_PAUSE).max(interval);
-        // Never sleeps into the time when it gets interesting.
-        return slow.min(Duration::from_secs((left - NEAR) as u64));
+/// How long to wait before the next look-up, `left` seconds of the schedule before the announced start.
+fn pause(left: Option<i64>, clock: &Clock, interval: Duration) -> Duration {
+    match left {
+        Some(left) if left > FAR => {
+            let slow = (interval * 3).min(LONGEST_PAUSE).max(interval);
+            // Never sleeps into the time when it gets interesting, nor faster than configured.
+            slow.min(clock.real(Duration::from_secs((left - NEAR).unsigned_abs()))).max(interval)
+        }
+        _ => interval,
     }
-    if left.abs() <= NEAR { (interval / 2).max(SHORTEST_PAUSE).min(interval) } else { interval }
 }
 
 #[cfg(test)]
@@ -133,24 +151,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn look_ups_are_rare_long_before_the_start_and_frequent_around_it() {
-        let now = Timestamp::from_second(1_800_000_000).expect("a time");
+    fn look_ups_are_rare_long_before_the_start_and_never_faster_than_configured() {
         let seconds = Duration::from_secs;
         for (left, interval, expected) in [
             (Some(86_400), 10, 30),
             (Some(86_400), 30, 60),
             (Some(601), 200, 200),
             (Some(300), 10, 10),
-            (Some(60), 10, 5),
-            (Some(-60), 10, 5),
-            (Some(-300), 10, 10),
+            (Some(60), 10, 10),
+            (Some(-60), 10, 10),
             (Some(0), 2, 2),
-            (Some(0), 1, 1),
             (None, 10, 10),
+            (Some(i64::MAX), 10, 30),
         ] {
-            let scheduled = left.and_then(|left: i64| Timestamp::from_second(1_800_000_000 + left).ok());
-            assert_eq!(pause(scheduled, now, seconds(interval)), seconds(expected), "{left:?} {interval}");
+            let found = pause(left, &Clock::system(), seconds(interval));
+            assert_eq!(found, seconds(expected), "{left:?} {interval}");
         }
-        assert_eq!(pause(Some(Timestamp::MAX), Timestamp::MIN, seconds(10)), seconds(30));
+        let pace = crate::clock::Pace { epoch: jiff::Timestamp::UNIX_EPOCH, speed: 100.0 };
+        assert_eq!(pause(Some(1_320), &Clock::paced(Some(pace)), seconds(5)), seconds(12));
     }
 }

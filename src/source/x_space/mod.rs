@@ -1,15 +1,15 @@
 //! X Spaces on the path that every listener uses: metadata, the live playlist, segments, decoded audio.
 //!
-//! [`XSpaceSource`] is one way to hear a Space. `lookup` finds the playlist, `follow` hears it to its end; the parts
+//! [`XSpaceSource`] is one way to hear a Space. `lookup` finds the playlist, `follow` hears it to its end,
+//! `reporter` tells what happens; the parts
 //! below them (`api`, `metadata`, `segment`, `id3`, `timeline`) know nothing of each other's work.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::url::{SpaceAddress, SpaceId};
-use super::{
-    Attempt, ResumePoint, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent,
-};
+use super::hls::late::LateBook;
+use super::{Attempt, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError};
 use crate::clock::Clock;
 use crate::config::XApiConfig;
 use crate::net::{HttpClient, HttpSettings};
@@ -17,6 +17,7 @@ use api::XApi;
 use auth::Auth;
 use follow::Follow;
 use lookup::Found;
+use reporter::Reporter;
 
 pub mod api;
 pub mod auth;
@@ -25,9 +26,11 @@ mod error;
 mod follow;
 mod host;
 mod id3;
+mod limits;
 mod lookup;
 pub mod metadata;
 mod quiet;
+mod reporter;
 pub mod segment;
 mod successor;
 mod timeline;
@@ -42,6 +45,16 @@ pub struct XSpaceSource {
     api: Arc<XApi>,
     client: HttpClient,
     config: XApiConfig,
+    memory: Memory,
+}
+
+/// What outlives an attempt.
+#[derive(Debug, Clone, Default)]
+struct Memory {
+    /// The live playlist, once it was found.
+    playlist: Arc<Mutex<Option<::url::Url>>>,
+    /// Segments that were given up.
+    late: Arc<Mutex<LateBook>>,
 }
 
 impl XSpaceSource {
@@ -55,6 +68,7 @@ impl XSpaceSource {
         if let SpaceAddress::Playlist(url) = &address {
             operator_urls.push(url.clone());
         }
+        operator_urls.extend(config.edges.iter().filter_map(|edge| format!("https://{edge}/").parse().ok()));
         let settings = HttpSettings {
             user_agent: config.user_agent.clone(),
             allow_private_addresses: config.allow_private_addresses,
@@ -63,7 +77,7 @@ impl XSpaceSource {
         };
         let client = HttpClient::new(settings).map_err(|error| SourceError::operator(error.to_string()))?;
         let api = Arc::new(XApi::new(client.clone(), clock.clone(), config.clone(), auth));
-        Ok(Self { address, api, client, config: config.clone() })
+        Ok(Self { address, api, client, config: config.clone(), memory: Memory::default() })
     }
 
     /// Where the Space is.
@@ -85,7 +99,8 @@ impl XSpaceSource {
     async fn attempt(&self, context: SourceContext) -> Result<SourceEnd, SourceError> {
         let session_id = self.address.session_id();
         let resume = context.resume.clone().filter(|resume| resume.session_id == session_id);
-        let mut reporter = Reporter::new(context, session_id, resume);
+        let mut reporter = Reporter::new(context, session_id, resume, self.memory.clone());
+        reporter.late().reset();
         match &self.address {
             SpaceAddress::Playlist(url) => {
                 reporter.session(SessionInfo { phase: SessionPhase::Live, ..reporter.known() }).await?;
@@ -95,7 +110,9 @@ impl XSpaceSource {
                 let found = lookup::find(&self.api, &self.config, &mut reporter, id).await;
                 match found.map_err(|error| explained(error, *broadcast_link))? {
                     Found::Over => Ok(SourceEnd::SessionEnded),
-                    Found::Leftovers(url) => Follow::begin(self, reporter, url, None).await?.leftovers().run().await,
+                    Found::Leftovers(url) => {
+                        Follow::begin(self, reporter, url, Some(id.clone())).await?.leftovers().run().await
+                    }
                     Found::Playlist(url) => Follow::begin(self, reporter, url, Some(id.clone())).await?.run().await,
                 }
             }
@@ -149,59 +166,6 @@ impl Source for XSpaceSource {
                 result = self.attempt(context) => result,
             }
         })
-    }
-}
-
-/// Tells the session what happens, each fact once.
-#[derive(Debug)]
-struct Reporter {
-    context: SourceContext,
-    info: SessionInfo,
-    told: bool,
-    resume: Option<ResumePoint>,
-}
-
-impl Reporter {
-    fn new(context: SourceContext, session_id: String, resume: Option<ResumePoint>) -> Self {
-        Self { context, info: SessionInfo { id: session_id, ..SessionInfo::default() }, told: false, resume }
-    }
-
-    /// What was told of the session so far.
-    fn known(&self) -> SessionInfo {
-        self.info.clone()
-    }
-
-    fn clock(&self) -> &Clock {
-        &self.context.clock
-    }
-
-    /// The playlist that an earlier attempt read.
-    fn known_playlist(&self) -> Option<::url::Url> {
-        self.resume.as_ref()?.playlist_url.as_deref()?.parse().ok()
-    }
-
-    /// Where media goes on; none if the earlier attempt received none.
-    fn media_resume(&self) -> Option<&ResumePoint> {
-        self.resume.as_ref().filter(|resume| resume.media_time != 0 || resume.last_sequence != 0)
-    }
-
-    async fn send(&self, event: SourceEvent) -> Result<(), SourceError> {
-        let gone = |_| SourceError::transient("nobody listens to the source any more");
-        self.context.events.send(event).await.map_err(gone)
-    }
-
-    /// Tells what is known of the session, if it is news.
-    async fn session(&mut self, info: SessionInfo) -> Result<(), SourceError> {
-        if self.told && self.info == info {
-            return Ok(());
-        }
-        self.told = true;
-        self.info = info.clone();
-        self.send(SourceEvent::Session(info)).await
-    }
-
-    async fn stalled(&self, reason: impl Into<String>) -> Result<(), SourceError> {
-        self.send(SourceEvent::Stalled { reason: reason.into() }).await
     }
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::id3::{self, Id3};
 use crate::media::{AAC_FRAME_SAMPLES, SAMPLE_RATE};
 use crate::source::SegmentFact;
+use crate::source::hls::Looks;
 
 /// Shortest ADTS header.
 const ADTS_HEADER: usize = 7;
@@ -23,13 +24,21 @@ const MAX_LYING_TAGS: u32 = 16;
 const RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 
+/// Parts of a sample in which every rate of AAC counts exactly: a sample at 44.1 kHz is 160/147 at 48 kHz, one at
+/// 64 kHz 3/4.
+pub(super) const SAMPLE_PARTS: u64 = 588;
+
 /// What is in a segment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Split {
     /// The frames, in order.
     pub frames: Vec<Frame>,
-    /// Duration of all frames, in 48 kHz samples.
+    /// Duration of all frames, in 48 kHz samples, rounded down.
     pub duration: u64,
+    /// What was rounded off: 588ths of a sample.
+    pub rest: u32,
+    /// Whether it ends in the middle of a frame.
+    pub torn: bool,
     /// Bytes that are neither frame nor tag.
     pub bad_bytes: usize,
     /// Time of the segment's first sample, in 90 kHz ticks of 33 bits.
@@ -59,21 +68,37 @@ struct Header {
 
 /// Splits a segment.
 pub fn split(bytes: &Bytes) -> Split {
-    let mut splitter = Splitter { bytes, at: 0, ticks: 0, last: None, lying_tags: 0, split: Split::default() };
+    let mut splitter =
+        Splitter { bytes, at: 0, parts: 0, last: None, fixed: None, lying_tags: 0, split: Split::default() };
     while splitter.at < bytes.len() {
         splitter.step();
     }
-    splitter.split.duration = splitter.offset();
+    splitter.split.duration = splitter.parts / SAMPLE_PARTS;
+    splitter.split.rest = (splitter.parts % SAMPLE_PARTS) as u32;
     splitter.split
+}
+
+/// What can be seen of a segment's bytes without decoding them.
+pub fn looks(bytes: &Bytes) -> Looks {
+    let text = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    let is_text = matches!(text, None | Some(b'<' | b'{' | b'#'));
+    let split = split(bytes);
+    match (split.frames.is_empty(), split.torn) {
+        (true, _) if is_text => Looks::Foreign,
+        (true, _) | (_, true) => Looks::Damaged,
+        _ => Looks::Whole,
+    }
 }
 
 struct Splitter<'a> {
     bytes: &'a Bytes,
     at: usize,
-    /// Samples so far, in units of 1 / (48 kHz * 1000): exact enough for every rate.
-    ticks: u64,
+    /// Samples so far, in parts.
+    parts: u64,
     /// The last frame's header, while nothing but tags came since.
     last: Option<Header>,
+    /// The fixed part of the newest frame's header.
+    fixed: Option<u32>,
     lying_tags: u32,
     split: Split,
 }
@@ -97,7 +122,10 @@ impl Splitter<'_> {
         }
         match self.frame_at(rest) {
             Some(header) => self.take_frame(header),
-            None => self.skip(1),
+            None => {
+                self.split.torn |= self.is_torn_frame(rest);
+                self.skip(1);
+            }
         }
     }
 
@@ -118,12 +146,24 @@ impl Splitter<'_> {
         (same || followed).then_some(header)
     }
 
+    /// Whether a frame like those before begins here and the bytes end before it does.
+    fn is_torn_frame(&self, rest: &[u8]) -> bool {
+        let Some(fixed) = self.fixed else { return false };
+        match adts(rest) {
+            Some(header) => header.fixed == fixed && header.length > rest.len(),
+            // Not even a whole header: it must stand right behind a frame.
+            None => rest.len() < ADTS_HEADER && self.last.is_some() && rest[0] == 0xFF,
+        }
+    }
+
     fn take_frame(&mut self, header: Header) {
         let bytes = self.bytes.slice(self.at..self.at + header.length);
         self.split.frames.push(Frame { offset: self.offset(), bytes });
-        self.ticks += header.blocks * AAC_FRAME_SAMPLES * u64::from(SAMPLE_RATE) * 1000 / u64::from(header.rate);
+        let samples = header.blocks * AAC_FRAME_SAMPLES;
+        self.parts += samples * SAMPLE_PARTS * u64::from(SAMPLE_RATE) / u64::from(header.rate);
         self.at += header.length;
         self.last = Some(header);
+        self.fixed = Some(header.fixed);
     }
 
     fn take_tag(&mut self, length: usize) {
@@ -149,7 +189,7 @@ impl Splitter<'_> {
     }
 
     fn offset(&self) -> u64 {
-        (self.ticks + 500) / 1000
+        (self.parts + SAMPLE_PARTS / 2) / SAMPLE_PARTS
     }
 }
 
@@ -256,6 +296,36 @@ pub(super) mod tests {
         assert_eq!(split.duration, 441 * 1024 * 480 / 441);
         let switched: Vec<u8> = (0..10).flat_map(|n| frame(50, if n < 5 { 3 } else { 6 })).collect();
         assert_eq!(joined(&[&switched]).duration, 5 * 1024 + 5 * 2048);
+    }
+
+    #[test]
+    fn a_segment_that_ends_in_the_middle_of_a_frame_is_seen_as_torn() {
+        let frames: Vec<u8> = (0..20).flat_map(|_| frame(200, 3)).collect();
+        let whole = [tag(&[priv_frame(1)], false), frames.clone()].concat();
+        let start = whole.len() - frames.len();
+        let frame = frames.len() / 20;
+        for cut in start + 2 * frame + 1..=whole.len() {
+            let bytes = Bytes::copy_from_slice(&whole[..cut]);
+            let torn = !(cut - start).is_multiple_of(frame);
+            assert_eq!(split(&bytes).torn, torn, "cut at {cut}");
+            assert_eq!(looks(&bytes), if torn { Looks::Damaged } else { Looks::Whole }, "cut at {cut}");
+        }
+        for (body, seen) in
+            [(&b"<html>busy</html>"[..], Looks::Foreign), (b"", Looks::Foreign), (&[7; 99], Looks::Damaged)]
+        {
+            assert_eq!(looks(&Bytes::copy_from_slice(body)), seen);
+        }
+    }
+
+    #[test]
+    fn every_sample_rate_is_counted_to_the_part_of_a_sample() {
+        for (index, rate) in RATES.iter().enumerate() {
+            let exact = 1024 * SAMPLE_PARTS * 48_000;
+            assert!(exact.is_multiple_of(u64::from(*rate)), "{rate}");
+            let split = joined(&[&frame(50, index as u8), &frame(50, index as u8)]);
+            let parts = split.duration * SAMPLE_PARTS + u64::from(split.rest);
+            assert_eq!(parts, 2 * exact / u64::from(*rate), "{rate}");
+        }
     }
 
     #[test]

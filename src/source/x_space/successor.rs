@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::api::XApi;
 use super::url::SpaceAddress;
-use super::{HttpClient, XSpaceSource};
+use super::{HttpClient, Memory, XSpaceSource};
 use crate::config::XApiConfig;
 use crate::source::{Look, Search, SessionInfo, SourceError, Successor};
 
@@ -34,6 +34,7 @@ impl HostSearch {
             api: self.api.clone(),
             client: self.client.clone(),
             config: self.config.clone(),
+            memory: Memory::default(),
         };
         Ok(Some(Successor { source: Box::new(source), link }))
     }

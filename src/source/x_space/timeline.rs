@@ -7,6 +7,7 @@
 
 use jiff::Timestamp;
 
+use super::segment::SAMPLE_PARTS;
 use crate::media::{AAC_FRAME_SAMPLES, SAMPLE_RATE};
 use crate::source::ResumePoint;
 
@@ -38,6 +39,8 @@ pub(super) struct Piece {
     pub(super) listed: u64,
     /// Duration of its frames, in 48 kHz samples; none while it was not fetched, zero if it has none.
     pub(super) frames: Option<u64>,
+    /// What its frames last beyond whole samples, in [`SAMPLE_PARTS`].
+    pub(super) rest: u32,
     /// Whether bytes of it were neither frame nor tag, so that a frame may lack.
     pub(super) damaged: bool,
     /// Time of its first sample, in 90 kHz ticks of 33 bits.
@@ -66,6 +69,8 @@ struct Last {
     ticks: Option<u64>,
     listed: u64,
     whole: bool,
+    /// In what its places are counted: a frame of 48 kHz, or a sample at other rates.
+    grid: i64,
 }
 
 /// Places segments one after the other. A clone foretells where listed segments will lie.
@@ -74,6 +79,8 @@ pub(super) struct Timeline {
     last: Option<Last>,
     /// Listed durations of the segments that were given up since the last one.
     lost: u64,
+    /// What the last segments in a row lasted beyond whole samples, in [`SAMPLE_PARTS`].
+    carried: u64,
 }
 
 impl Timeline {
@@ -89,8 +96,9 @@ impl Timeline {
             // As long as a Space's: for holes that nothing else measures.
             listed: 3 * u64::from(SAMPLE_RATE),
             whole: true,
+            grid: AAC_FRAME_SAMPLES as i64,
         });
-        Self { last, lost: 0 }
+        Self { last, lost: 0, carried: 0 }
     }
 
     /// The end of the last placed segment.
@@ -119,7 +127,13 @@ impl Timeline {
     pub(super) fn place(&mut self, piece: &Piece) -> Place {
         let media_time = self.last.as_ref().map_or(0, |last| self.start_of(piece, last));
         let before = self.last.and_then(|last| last.date);
-        let duration = piece.frames.filter(|frames| *frames > 0).unwrap_or(piece.listed);
+        // Rates that are no divisor of 48 kHz end between samples: over an hour that would be a tenth of a second.
+        let follows = self.last.is_some_and(|last| last.end == media_time);
+        self.carried = if follows { self.carried } else { 0 } + u64::from(piece.rest);
+        let whole = std::mem::replace(&mut self.carried, 0);
+        self.carried = whole % SAMPLE_PARTS;
+        let duration =
+            piece.frames.filter(|frames| *frames > 0).map_or(piece.listed, |frames| frames + whole / SAMPLE_PARTS);
         self.last = Some(Last {
             sequence: piece.sequence,
             follows: self.last.map_or(media_time, |last| last.end),
@@ -130,6 +144,7 @@ impl Timeline {
             ticks: piece.ticks,
             listed: piece.listed,
             whole: !piece.damaged && piece.frames != Some(0),
+            grid: grid(piece),
         });
         self.lost = 0;
         Place { media_time, duration }
@@ -166,13 +181,18 @@ impl Timeline {
     }
 }
 
+fn grid(piece: &Piece) -> i64 {
+    let is_48k = piece.rest == 0 && piece.frames.is_none_or(|frames| frames.is_multiple_of(AAC_FRAME_SAMPLES));
+    if is_48k { AAC_FRAME_SAMPLES as i64 } else { 1 }
+}
+
 /// By the difference of the dates, in whole frames.
 fn by_date(piece: &Piece, last: &Last) -> Option<i64> {
     let (before, media_time) = last.date?;
     let elapsed = piece.date?.duration_since(before);
     let samples = elapsed.as_millis() * i128::from(SAMPLE_RATE) / 1000;
     let start = media_time + i64::try_from(samples).ok()?;
-    let frame = AAC_FRAME_SAMPLES as i64;
+    let frame = last.grid;
     let rounded = last.start + (start - last.start + frame / 2).div_euclid(frame) * frame;
     believed(rounded, last)
 }
@@ -181,7 +201,7 @@ fn by_date(piece: &Piece, last: &Last) -> Option<i64> {
 fn by_ticks(piece: &Piece, last: &Last) -> Option<i64> {
     let ticks = piece.ticks?.wrapping_sub(last.ticks?) & (TICKS_WRAP - 1);
     let samples = (ticks as i64 * 8 + 7) / 15;
-    let frame = AAC_FRAME_SAMPLES as i64;
+    let frame = last.grid;
     let whole = (samples + frame / 2) / frame * frame;
     let samples = if (samples - whole).abs() <= FRAME_SLACK { whole } else { samples };
     believed(last.start + samples, last)
@@ -213,6 +233,7 @@ mod tests {
             discontinuity: false,
             listed: ((length(n) as f64 / 48.0).round() * 48.0) as u64,
             frames: Some(length(n)),
+            rest: 0,
             damaged: false,
             ticks: Some((TICKS_WRAP - 3 * FRAME_TICKS + start / 1024 * FRAME_TICKS) % TICKS_WRAP),
         }
@@ -231,6 +252,18 @@ mod tests {
         let mut timeline = Timeline::default();
         for n in 0..200 {
             assert_eq!(timeline.place(&piece(n)), Place { media_time: exact(n), duration: length(n) });
+        }
+    }
+
+    #[test]
+    fn an_hour_at_another_rate_is_counted_to_the_sample() {
+        // 129 frames at 44.1 kHz, 1200 times: each ends between two samples.
+        let parts = 129 * 1024 * SAMPLE_PARTS * 48_000 / 44_100;
+        let mut timeline = Timeline::default();
+        for n in 0..1200 {
+            let other = Piece { frames: Some(parts / SAMPLE_PARTS), rest: (parts % SAMPLE_PARTS) as u32, ..piece(n) };
+            let place = timeline.place(&other);
+            assert_eq!(place.media_time as u64, n * parts / SAMPLE_PARTS, "segment {n}");
         }
     }
 

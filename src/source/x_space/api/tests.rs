@@ -55,6 +55,7 @@ async fn serve(auth: Auth, answers: &[(u16, &str)]) -> (Shared, XApi) {
     let config = XApiConfig {
         api_base: Url::parse(&format!("{base}/i/api")).expect("a url"),
         guest_base: Url::parse(&base).expect("a url"),
+        lookup_interval: Duration::from_millis(20),
         ..XApiConfig::default()
     };
     let settings = HttpSettings { allow_private_addresses: true, ..HttpSettings::default() };
@@ -157,6 +158,23 @@ async fn every_refusal_says_what_to_do_and_holds_no_secret() {
 }
 
 #[tokio::test]
+async fn a_limited_call_is_not_made_again_before_its_time_and_look_ups_keep_their_distance() {
+    let (script, api) = serve(account(), &[(429, "")]).await;
+    for _ in 0..3 {
+        let error = api.space(&id()).await.expect_err("limited");
+        assert!(matches!(error, ApiError::RateLimited(wait) if (100..=121).contains(&wait.as_secs())), "{error}");
+    }
+    assert_eq!(script.lock().expect("a lock").asked.len(), 1);
+    let (script, api) = serve(account(), &[(503, "")]).await;
+    let start = Instant::now();
+    for _ in 0..6 {
+        assert_eq!(api.space(&id()).await, Err(ApiError::Server(503)));
+    }
+    assert!(start.elapsed() >= 5 * Duration::from_millis(20), "{:?}", start.elapsed());
+    assert_eq!(script.lock().expect("a lock").asked.len(), 6);
+}
+
+#[tokio::test]
 async fn a_guest_token_is_renewed_once_and_then_a_login_is_asked_for() {
     let refused = error(239, "Bad guest token.");
     let (script, api) = serve(Auth::Guest, &[(200, RUNNING), (403, &refused), (200, RUNNING), (403, &refused)]).await;
@@ -167,6 +185,7 @@ async fn a_guest_token_is_renewed_once_and_then_a_login_is_asked_for() {
     assert!(error.to_string().contains("log in"), "{error}");
     let script = script.lock().expect("a lock");
     assert_eq!(script.tokens, 3);
+    assert!(script.asked.last().is_some_and(|(uri, _)| uri.contains("/AudiospaceByRestId?")));
     assert!(
         script
             .asked
