@@ -149,7 +149,16 @@ impl NetError {
 impl Request {
     /// A GET of `url` with limits.
     pub fn get(url: Url, max_bytes: usize, time_limit: Duration) -> Self {
-        Self { url, post: false, json: None, secret_json: None, headers: Vec::new(), secrets: Vec::new(), max_bytes, time_limit }
+        Self {
+            url,
+            post: false,
+            json: None,
+            secret_json: None,
+            headers: Vec::new(),
+            secrets: Vec::new(),
+            max_bytes,
+            time_limit,
+        }
     }
 
     /// A POST of JSON to `url` with limits; it follows no redirect.
@@ -233,9 +242,7 @@ impl HttpClient {
         let method = if posts { reqwest::Method::POST } else { reqwest::Method::GET };
         let mut builder = client.request(method, request.url.clone()).headers(headers_of(request)?);
         builder = match (&request.secret_json, &request.json) {
-            (Some(json), _) => {
-                builder.header("content-type", "application/json").body(json.expose().to_owned())
-            }
+            (Some(json), _) => builder.header("content-type", "application/json").body(json.expose().to_owned()),
             (None, Some(json)) => builder.body(json.clone()),
             (None, None) if posts => builder.header("content-length", "0"),
             (None, None) => builder,

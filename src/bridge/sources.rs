@@ -157,6 +157,32 @@ mod tests {
         crate::config::read(text, Path::new("/"), known).expect("a configuration")
     }
 
+    #[test]
+    fn a_link_for_a_running_show_is_judged_before_anything_is_given_up_and_keeps_login_and_delay() {
+        crate::gst::init().expect("GStreamer");
+        let mut config = show();
+        let (secrets, clock) = (Secrets::default(), Clock::system());
+        let of = |config: &ShowConfig, link: &str| {
+            of_link(link, config, &secrets, &clock)
+                .map(|slot| (slot.name().to_owned(), slot.delay / 48))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(of(&config, "https://x.com/i/spaces/1DXxyRYNejbKM"), Ok(("Space 1DXxyRYNejbKM".to_owned(), 6000)));
+        for link in ["", "https://x.com/somebody/status/1", "ftp://host/audio", "not a link"] {
+            let words = of(&config, link).expect_err(link);
+            assert!(words.len() > 20 && !words.contains('\n'), "{link:?}: {words}");
+        }
+        let no_file = Some("/nowhere/cookies.txt".into());
+        let kind =
+            SourceKind::XSpace { url: "1DXxyRYNejbKM".into(), auth_token: None, ct0: None, cookies_file: no_file };
+        config.sources.push(SourceConfig { kind, delay: Some(std::time::Duration::from_secs(9)) });
+        // The login is the configuration's, which cannot be read here.
+        assert!(of(&config, "1aaaaaaaaaaaa").expect_err("no login").contains("cookies.txt"));
+        config.sources[1].kind =
+            SourceKind::XSpace { url: "1DXxyRYNejbKM".into(), auth_token: None, ct0: None, cookies_file: None };
+        assert_eq!(of(&config, "1aaaaaaaaaaaa"), Ok(("Space 1aaaaaaaaaaaa".to_owned(), 9000)));
+    }
+
     #[tokio::test]
     async fn a_bed_is_decoded_and_a_long_one_is_cut() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -178,6 +178,17 @@ async fn orders_reach_the_show_and_refusals_reach_the_operator() {
     assert!(matches!(&error, ClientError::Refused(problem) if problem.status == 409));
     assert!(error.to_string().contains("It is stopped: start it."), "{error}");
 
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.set_source("https://x.com/i/spaces/1DXxyRYNejbKM?a=\"b\"").await }
+    });
+    let Some(BridgeCommand::Source { url, reply }) = bridge.commands.recv().await else { panic!("an order") };
+    assert_eq!(url, "https://x.com/i/spaces/1DXxyRYNejbKM?a=\"b\"");
+    reply.send(Ok("Space 1DXxyRYNejbKM".into())).unwrap();
+    assert_eq!(asking.await.unwrap().unwrap(), "Space 1DXxyRYNejbKM");
+    let error = client.set_source(&"x".repeat(1 << 20)).await.expect_err("too long");
+    assert!(matches!(&error, ClientError::Refused(_) | ClientError::Broken(_)), "{error}");
+
     let error = client.output("you/tube?", OutputAction::Stop).await.expect_err("unknown").to_string();
     assert!(error.contains("youtube"), "names the outputs there are: {error}");
 }

@@ -142,7 +142,8 @@ impl Source for XSpaceSource {
 
     fn successor(&self) -> Option<Box<dyn super::Search>> {
         let Self { api, client, config, .. } = self;
-        Some(Box::new(successor::HostSearch { api: api.clone(), client: client.clone(), config: config.clone() }))
+        let (api, client, config) = (api.clone(), client.clone(), config.clone());
+        Some(Box::new(successor::HostSearch { api, client, config, refresh: Duration::ZERO }))
     }
 
     /// 6 s. X's playlists have a target duration of 4 s, so that they are looked at every 2 s, and segments of 3 s. A

@@ -18,12 +18,16 @@ pub(super) struct HostSearch {
     pub(super) api: Arc<XApi>,
     pub(super) client: HttpClient,
     pub(super) config: XApiConfig,
+    /// How long X wants to be left alone, by its last answer.
+    pub(super) refresh: Duration,
 }
 
 impl HostSearch {
-    async fn next(&self, known: &SessionInfo) -> Result<Option<Successor>, SourceError> {
+    async fn next(&mut self, known: &SessionInfo) -> Result<Option<Successor>, SourceError> {
         let Some(host) = &known.host_id else { return Ok(None) };
-        let Some(id) = self.api.live_space_of(host).await? else { return Ok(None) };
+        let content = self.api.live_content_of(host).await?;
+        self.refresh = content.refresh.unwrap_or_default();
+        let Some(id) = content.space else { return Ok(None) };
         // X names a Space that is over for a while.
         if id.as_str() == known.id || self.api.space(&id).await?.state.is_over() {
             return Ok(None);
@@ -46,6 +50,6 @@ impl Search for HostSearch {
     }
 
     fn pause(&self) -> Duration {
-        self.config.lookup_interval.max(LEAST_PAUSE)
+        self.config.lookup_interval.max(LEAST_PAUSE).max(self.refresh)
     }
 }

@@ -26,6 +26,9 @@ fn a_running_space_is_read() {
         (Some("thehost"), Some("28_1234567890123456789"))
     );
     assert_eq!(metadata.scheduled_start, Timestamp::from_millisecond(1_760_104_800_000).ok());
+    assert_eq!(metadata.host_id.as_deref(), Some("1"));
+    let hostile = space(&RUNNING.replace(r#""rest_id":"1""#, r#""rest_id":"1&user_ids=2""#));
+    assert_eq!(hostile.host_id, None);
     let session = metadata.session("1DXxyRYNejbKM");
     assert_eq!((session.phase, session.ended_at), (SessionPhase::Live, None));
 }
