@@ -47,7 +47,7 @@ struct Key {
     level: Level,
     code: String,
     subject: String,
-    /// The message without its numbers, which change from one report of a trouble to the next.
+    /// The message without its amounts, which change from one report of a trouble to the next.
     shape: String,
 }
 
@@ -221,16 +221,37 @@ fn summary(mut report: Report, window: &Window, now: Instant) -> Told {
     Told { report, count: window.count }
 }
 
-/// `text` with every number made equal.
+/// Words after which a number is an amount, which changes from one report of a trouble to the next.
+const UNITS: [&str; 13] =
+    ["s", "ms", "min", "h", "seconds", "B", "bytes", "kB", "MB", "kbit/s", "%", "times", "pieces"];
+
+/// `text` with its amounts and its long numbers made equal. Short numbers stay: an answer of 503 is not one of 429, and
+/// one address is not another.
 fn shape(text: &str) -> String {
+    let mut words = text.split(' ').peekable();
     let mut shape = String::with_capacity(text.len());
-    for character in text.chars() {
-        let character = if character.is_ascii_digit() { '0' } else { character };
-        if character != '0' || !shape.ends_with('0') {
-            shape.push(character);
+    while let Some(word) = words.next() {
+        let unit = words.peek().map(|next| next.trim_end_matches(|c: char| c.is_ascii_punctuation() && c != '%'));
+        if unit.is_some_and(|unit| UNITS.contains(&unit)) && word.trim_matches('(').parse::<f64>().is_ok() {
+            shape.push('#');
+        } else {
+            push_without_long_numbers(&mut shape, word);
         }
+        shape.push(' ');
     }
     shape
+}
+
+/// Sequence numbers, sizes and times in names: runs of four digits and more become one sign.
+fn push_without_long_numbers(shape: &mut String, word: &str) {
+    let mut rest = word;
+    while let Some(first) = rest.chars().next() {
+        let is_digit = first.is_ascii_digit();
+        let end = rest.find(|c: char| c.is_ascii_digit() != is_digit).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        shape.push_str(if is_digit && part.len() >= 4 { "#" } else { part });
+        rest = after;
+    }
 }
 
 #[cfg(test)]

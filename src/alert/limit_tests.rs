@@ -79,7 +79,8 @@ fn another_text_level_or_subject_is_another_trouble() {
     let mut desk = Desk::new();
     for (report, told) in [
         (warning("Answer 503."), true),
-        (warning("Answer 429."), false),
+        (warning("Answer 503."), false),
+        (warning("Answer 429."), true),
         (warning("The connection failed."), true),
         (Report::error("source.failed", "source", "Answer 503."), true),
         (Report::warning("source.failed", "source 2", "Answer 503."), true),
@@ -88,6 +89,21 @@ fn another_text_level_or_subject_is_another_trouble() {
     ] {
         let text = format!("{report:?}");
         assert_eq!(desk.report(1.0, report).len(), usize::from(told), "{text}");
+    }
+}
+
+#[test]
+fn amounts_make_no_new_trouble_and_codes_and_addresses_do() {
+    for (one, other, same) in [
+        ("3.0 s are missing: gone", "12.5 s are missing: gone", true),
+        ("Answered 503; tried in 4 s", "Answered 503; tried in 15 s", true),
+        ("Answered 503; tried in 4 s", "Answered 429; tried in 4 s", false),
+        ("the address 127.0.0.1 was refused", "the address 169.254.169.254 was refused", false),
+        ("chunk_1700_00012345_a.aac answered 404", "chunk_1703_00012346_a.aac answered 404", true),
+        ("It holds 12 MB.", "It holds 7 MB.", true),
+        ("output 1 broke", "output 2 broke", false),
+    ] {
+        assert_eq!(shape(one) == shape(other), same, "{one} / {other}");
     }
 }
 

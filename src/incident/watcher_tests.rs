@@ -1,7 +1,7 @@
 //! The watcher by statuses in a row.
 
 use super::*;
-use crate::status::{BridgeStatus, Gap, PROTOCOL_VERSION, ProgramStatus, RecordingStatus, ShowState};
+use crate::status::{Gap, PROTOCOL_VERSION, ProgramStatus, RecordingStatus, ShowState};
 
 fn output(name: &str, state: OutputState) -> OutputStatus {
     OutputStatus {
@@ -16,20 +16,13 @@ fn output(name: &str, state: OutputState) -> OutputStatus {
 }
 
 fn status(state: ShowState, outputs: Vec<OutputStatus>) -> ShowStatus {
-    ShowStatus {
-        protocol: PROTOCOL_VERSION,
-        show: "night".into(),
-        sources: Vec::new(),
-        bridge: BridgeStatus { pid: 1, version: "0".into(), started_at: jiff::Timestamp::UNIX_EPOCH, resumes: 0, orphaned: false },
-        state,
-        words: "On the air.".into(),
-        session: None,
-        program: ProgramStatus::default(),
-        slate: "Starts in 9 min".into(),
-        outputs,
-        recording: RecordingStatus::default(),
-        events: Vec::new(),
-    }
+    let bare = serde_json::json!({
+        "protocol": PROTOCOL_VERSION, "show": "night", "state": "starting", "words": "On the air.", "session": null,
+        "bridge": {"pid": 1, "version": "0", "started_at": "2026-08-12T20:00:00Z", "resumes": 0},
+        "program": ProgramStatus::default(), "slate": "Starts in 9 min", "outputs": [], "events": [],
+        "recording": RecordingStatus::default(),
+    });
+    ShowStatus { state, outputs, ..serde_json::from_value(bare).expect("a status") }
 }
 
 /// A watcher that has seen the first status, and its facts from then on without the figures.
