@@ -352,21 +352,19 @@ mod tests {
 
     fn space() -> SpaceStarted {
         SpaceStarted {
-            port: 1,
             space_id: "1ABCDEFGHJKLM".into(),
             space_url: "https://x.com/i/spaces/1ABCDEFGHJKLM".into(),
             api_base: "http://127.0.0.1:1/i/api".into(),
             guest_base: "http://127.0.0.1:1".into(),
-            playlist_url: String::new(),
-            other_edges: Vec::new(),
+            ..SpaceStarted::default()
         }
     }
 
     #[test]
     fn the_show_of_a_rehearsal_names_no_secret_and_never_leaves_loopback() {
         let plan = Plan::named("plain").expect("a plan");
-        let folder = PathBuf::from("/nowhere");
-        let options = RehearsalOptions { folder, plan, publish_for_real: None, clock: Clock::system() };
+        let options =
+            RehearsalOptions { folder: "/nowhere".into(), plan, publish_for_real: None, clock: Clock::system() };
         let stage = Stage { ingests: Vec::new(), outputs: Vec::new(), secrets: Secrets::default(), look: None };
         let (config, secrets) = stage.show(&options, &space());
         let text = serde_json::to_string(&config).expect("json");

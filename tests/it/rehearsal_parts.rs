@@ -49,11 +49,11 @@ async fn eventually<T, F: Future<Output = Option<T>>>(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_simulated_space_moves_in_real_time() {
-    let args = SpaceArgs { running_for_seconds: 20, first_sequence: 1704, ..SpaceArgs::default() };
+    let args = SpaceArgs { running_for_seconds: 18, first_sequence: 1704, ..SpaceArgs::default() };
     let (started, _guard) = start_space(args).await;
     let client = reqwest::Client::new();
     let (first, names) = playlist(&client, &started.playlist_url).await.expect("a running space has a playlist");
-    assert_eq!((first, names.len()), (1706, 4), "20 s hold six chunks, of which four are listed");
+    assert_eq!((first, names.len()), (1706, 4), "18 s hold six chunks, of which four are listed");
     let began = Instant::now();
     let look =
         || async { playlist(&client, &started.playlist_url).await.filter(|(sequence, _)| *sequence >= first + 2) };

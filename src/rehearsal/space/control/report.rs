@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::rehearsal::space::script::SpaceState;
 
 /// What the space prints when it is ready, one JSON line.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SpaceStarted {
     /// Its port on 127.0.0.1.
     pub port: u16,
