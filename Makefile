@@ -15,7 +15,7 @@ BINARY := $(TARGET)/release/spacebridge
 PREFIX ?= /usr/local
 DOC := $(DESTDIR)$(PREFIX)/share/doc/spacebridge
 
-.PHONY: help run build test bench fuzz image-check install fmt clean
+.PHONY: help run build test drill soak bench fuzz image-check install fmt clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,17 @@ test: ## Format, lints, unit tests, integration tests with real servers
 	@packaging/install-packages.sh run build test
 	@packaging/check-rust.sh rustfmt clippy
 	@packaging/test.sh
+
+drill: ## Whole bad nights against real servers, judged by their recordings (about 40 min; DRILL=NAME for one)
+	@packaging/install-packages.sh run build test
+	@packaging/check-rust.sh
+	$(CARGO) test --release --locked --test it -- --ignored --nocapture --test-threads=1 --skip soak $(DRILL)
+
+soak: ## Random faults on both sides for SOAK_MINUTES=30 (SOAK_SEED, SOAK_KILLS=1, SOAK_REPORT=FILE)
+	@packaging/install-packages.sh run build test
+	@packaging/check-rust.sh
+	SOAK_MINUTES=$(or $(SOAK_MINUTES),30) SOAK_SEED=$(SOAK_SEED) SOAK_KILLS=$(SOAK_KILLS) SOAK_REPORT=$(abspath $(SOAK_REPORT)) \
+		$(CARGO) test --release --locked --test it -- --ignored --nocapture --test-threads=1 soak_in_random_faults
 
 bench: ## CPU and memory beside ffmpeg (BENCH_ROUNDS, BENCH_SECONDS)
 	@packaging/install-packages.sh run build test

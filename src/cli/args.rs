@@ -300,9 +300,13 @@ pub struct RehearseArgs {
     /// A configuration whose slate and outputs are rehearsed
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What happens to the space: a plan by its name
-    #[arg(long, value_name = "NAME", default_value = "plain")]
-    pub plan: String,
+    /// What happens: a scenario by its name (plain, smooth, rough_night, august-12, host-drops, cdn-storm, ingest-storm,
+    /// everything), or a file of your own
+    #[arg(long, alias = "plan", value_name = "NAME|FILE", default_value = "plain")]
+    pub scenario: String,
+    /// How many times as fast the scripted waits go; media, time-outs and faults take their real time
+    #[arg(long, value_name = "N")]
+    pub speed: Option<f64>,
     /// Where the recording and the logs go
     #[arg(long, value_name = "DIR", default_value = "rehearsal")]
     pub folder: PathBuf,

@@ -16,22 +16,25 @@ use crate::bridge::state_folder::StateFolder;
 use crate::clock::Clock;
 use crate::config::{Known, Secrets, ShowConfig};
 use crate::rehearsal::ingest::{self, IngestArgs};
-use crate::rehearsal::plan::Plan;
+use crate::rehearsal::plan::{Plan, SPEED_MAX};
 use crate::rehearsal::space::{self, SpaceArgs};
 use crate::rehearsal::{self, RealOutputs, RehearsalOptions, RunOutcome};
 use crate::supervisor::Outcome;
+
+/// Where the bridge of a rehearsal keeps its state, in the rehearsal's folder.
+const STATE: &str = "state";
 
 /// Holds a rehearsal.
 pub(super) fn run(args: &RehearseArgs, global: &Global, known: Known<'_>) -> anyhow::Result<ExitCode> {
     let clock = Clock::system();
     let started = clock.wall().strftime("%Y%m%dT%H%M%SZ").to_string();
     let folder = std::path::absolute(&args.folder).context("the rehearsal's folder has no path")?.join(started);
-    let options = RehearsalOptions {
-        folder: folder.clone(),
-        plan: Plan::named(&args.plan)?,
-        publish_for_real: real_outputs(args, known)?,
-        clock,
-    };
+    let plan = Plan::find(&args.scenario)?;
+    let speed = args.speed.unwrap_or(plan.speed);
+    anyhow::ensure!((1.0..=SPEED_MAX).contains(&speed), "--speed {speed} is not between 1 and {SPEED_MAX}");
+    let publish_for_real = real_outputs(args, known, &plan, speed)?;
+    let state = folder.join(STATE);
+    let options = RehearsalOptions { folder: folder.clone(), state, plan, speed, publish_for_real, clock };
     let face = if args.json { Face::Silent } else { Face::choose(false, false) };
     let on_screen = Arc::new(AtomicBool::new(false));
     let screen = on_screen.clone();
@@ -50,7 +53,8 @@ pub(super) fn run(args: &RehearseArgs, global: &Global, known: Known<'_>) -> any
     if args.json {
         say_json(&judgement.verdict)?;
     } else {
-        judgement.lines().iter().for_each(|line| say(line));
+        say("What was done, and how the bridge answered:");
+        judgement.report().iter().chain(&judgement.lines()).for_each(|line| say(line));
     }
     Ok(if judgement.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -63,7 +67,7 @@ async fn carry(
     face: Face,
     global: &Global,
 ) -> anyhow::Result<RunOutcome> {
-    let root = folder.join("state");
+    let root = folder.join(STATE);
     let state = StateFolder::open_in(&root, &config.show.name)?;
     let log = state.log();
     let prepared = Prepared {
@@ -82,11 +86,12 @@ async fn carry(
 }
 
 /// The operator's own outputs, named before anything is published to them.
-fn real_outputs(args: &RehearseArgs, known: Known<'_>) -> anyhow::Result<Option<RealOutputs>> {
+fn real_outputs(args: &RehearseArgs, known: Known<'_>, plan: &Plan, speed: f64) -> anyhow::Result<Option<RealOutputs>> {
     let (true, Some(file)) = (args.publish_for_real, &args.config) else { return Ok(None) };
     let (config, secrets) = prepare::configured(file, stdin().is_terminal() && stderr().is_terminal(), known)?;
     let mut out = stderr().lock();
-    writeln!(out, "This rehearsal publishes a test sound and a test picture for about a minute to:")?;
+    let minutes = plan.length(speed).as_secs() / 60 + 1;
+    writeln!(out, "This rehearsal publishes a test sound and a test picture for about {minutes} min to:")?;
     for output in &config.outputs {
         writeln!(out, "  {} at {}", output.name, output.url)?;
     }

@@ -5,15 +5,20 @@
 //! is being rehearsed; nothing here is a mock of the media path.
 
 pub mod children;
+pub mod diary;
 pub mod ear;
 pub mod ingest;
 pub mod judge;
 pub mod lifeline;
+mod listen;
 pub mod plan;
+mod player;
 pub mod proxy;
 pub mod run;
 pub mod space;
+mod stage;
 pub mod verdict;
+mod witness;
 
 pub use run::{BridgeRunner, RealOutputs, RehearsalOptions, RunOutcome, run};
 

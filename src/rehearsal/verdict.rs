@@ -28,8 +28,38 @@ pub struct Verdict {
     pub outputs: Vec<OutputVerdict>,
     /// The archive.
     pub recording: RecordingVerdict,
+    /// How fast the bridge was back after each trouble.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+    /// What was done, and how the bridge answered, in order.
+    #[serde(default)]
+    pub timeline: Vec<Moment>,
     /// Pass only if everything passed.
     pub verdict: Mark,
+}
+
+/// An interval that has a bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// What was measured.
+    pub what: String,
+    /// How long it took; 999 where it never came.
+    pub measured_seconds: f64,
+    /// How long it may take.
+    pub bound_seconds: f64,
+    /// Good or not.
+    pub verdict: Mark,
+}
+
+/// Something that was done or said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Seconds of real time since the steps began.
+    pub at_seconds: f64,
+    /// `rehearsal`, `judge`, or what the bridge spoke of.
+    pub who: String,
+    /// What.
+    pub what: String,
 }
 
 /// The verdict on one output.
@@ -45,6 +75,9 @@ pub struct OutputVerdict {
     pub longest_gap_ms: u32,
     /// How late the sound is against the picture, in ms; null where it cannot be told.
     pub av_offset_ms: Option<f64>,
+    /// Seconds of the ruler that were to be heard and were not.
+    #[serde(default)]
+    pub missing_ruler_seconds: Vec<u32>,
     /// Good or not.
     pub verdict: Mark,
 }
@@ -54,6 +87,9 @@ pub struct OutputVerdict {
 pub struct RecordingVerdict {
     /// The finished file, or the archive's folder; null where there is none.
     pub path: Option<String>,
+    /// Sessions with a finished file.
+    #[serde(default)]
+    pub sessions: u32,
     /// Seconds of sound kept.
     pub seconds: f64,
     /// Gaps that the recording itself knows of.
@@ -79,14 +115,29 @@ impl Judgement {
         self.verdict.verdict == Mark::Pass
     }
 
+    /// What was done and how the bridge answered, in lines for people.
+    pub fn report(&self) -> Vec<String> {
+        let moment = |Moment { at_seconds, who, what }: &Moment| format!("{at_seconds:8.1} s  {who:<16} {what}");
+        self.verdict.timeline.iter().map(moment).collect()
+    }
+
     /// The judgement in lines for people.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.verdict.outputs.iter().map(OutputVerdict::line).collect();
+        let mut lines: Vec<String> = self.verdict.checks.iter().map(Check::line).collect();
+        lines.extend(self.verdict.outputs.iter().map(OutputVerdict::line));
         lines.push(self.verdict.recording.line());
         lines.extend(self.notes.iter().map(|note| format!("  note: {note}")));
         lines.extend(self.reasons.iter().map(|reason| format!("  failed: {reason}")));
         lines.push(format!("Rehearsal: {}.", if self.passed() { "pass" } else { "FAIL" }));
         lines
+    }
+}
+
+impl Check {
+    fn line(&self) -> String {
+        let mark = if self.verdict == Mark::Pass { "pass" } else { "FAIL" };
+        let Self { what, measured_seconds, bound_seconds, .. } = self;
+        format!("{mark}  {measured_seconds:5.1} s of {bound_seconds:4.1} s  {what}")
     }
 }
 
@@ -109,6 +160,8 @@ impl RecordingVerdict {
     fn line(&self) -> String {
         let Some(path) = &self.path else { return "Recording: none.".to_owned() };
         let missing = self.missing_ruler_seconds.len();
-        format!("Recording: {:.0} s, {} gaps, {missing} seconds missing: {path}", self.seconds, self.gaps.len())
+        let (seconds, sessions, gaps) = (self.seconds, self.sessions, self.gaps.len());
+        let plural = if sessions == 1 { "" } else { "s" };
+        format!("Recording: {seconds:.0} s, {sessions} session{plural}, {gaps} gaps, {missing} seconds missing: {path}")
     }
 }

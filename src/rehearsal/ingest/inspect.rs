@@ -66,7 +66,7 @@ impl Inspector {
 
     /// An audio message that came `arrival_ms` after the connection's start.
     pub(super) fn audio(&mut self, timestamp_ms: u32, body: &Bytes, arrival_ms: f64) {
-        self.media(body);
+        self.media(body, arrival_ms);
         match flv::audio(body) {
             Content::AudioHeader(config) => self.audio_header(&config),
             Content::Sound(data) => {
@@ -88,7 +88,7 @@ impl Inspector {
 
     /// A video message that came `arrival_ms` after the connection's start.
     pub(super) fn video(&mut self, timestamp_ms: u32, body: &Bytes, arrival_ms: f64) {
-        self.media(body);
+        self.media(body, arrival_ms);
         match flv::video(body) {
             Content::VideoHeader(config) => self.video_header(&config),
             Content::Picture { key_frame, idr, data } => {
@@ -151,7 +151,8 @@ impl Inspector {
         }
     }
 
-    fn media(&mut self, body: &Bytes) {
+    fn media(&mut self, body: &Bytes, arrival_ms: f64) {
+        self.report.first_media_ms.get_or_insert(self.report.started_ms + arrival_ms as i64);
         self.report.bytes += body.len() as u64;
         if !self.metadata {
             self.fault("media came before onMetaData");

@@ -4,6 +4,7 @@
 //! compared, and is in no report, log or argument.
 
 pub mod flv;
+pub mod follow;
 mod inspect;
 mod rechunk;
 pub mod report;

@@ -37,6 +37,9 @@ pub struct IngestReport {
 pub struct ConnectionReport {
     /// When it was let publish, in Unix ms.
     pub started_ms: i64,
+    /// When its first frame came, in Unix ms.
+    #[serde(default)]
+    pub first_media_ms: Option<i64>,
     /// When it was over, in Unix ms.
     pub ended_ms: Option<i64>,
     /// Whether the peer said goodbye rather than vanish.

@@ -104,6 +104,11 @@ impl Nginx {
         self.process.as_ref().expect("a running nginx").signal(Signal::CONT);
     }
 
+    /// Where it records.
+    pub(crate) fn recordings_folder(&self) -> PathBuf {
+        self.folder.path().join("rec")
+    }
+
     /// What it recorded, oldest first: one file for each time somebody published.
     pub(crate) fn recordings(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.folder.path().join("rec")).expect("a folder");

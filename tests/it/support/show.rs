@@ -96,6 +96,13 @@ impl Drop for Space {
     }
 }
 
+/// Writes a secret as the program wants it: for its owner alone.
+pub(crate) fn write_secret(path: &Path, secret: &str) {
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    std::io::Write::write_all(&mut file.expect("a file"), secret.as_bytes()).expect("a secret");
+}
+
 /// The section of an output that publishes to `nginx` with the key in the file `NAME.key`.
 pub(crate) fn output(name: &str, nginx: &Nginx) -> String {
     let port = nginx.port;
@@ -138,9 +145,7 @@ impl Stage {
 
     /// Writes a secret as the program wants it: for its owner alone.
     pub(crate) fn secret(&self, name: &str, secret: &str) {
-        let mut options = fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(self.path(name));
-        std::io::Write::write_all(&mut file.expect("a file"), secret.as_bytes()).expect("a secret");
+        write_secret(&self.path(name), secret);
     }
 
     /// A path in the folder.
