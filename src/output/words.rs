@@ -4,7 +4,7 @@ use super::budget::Budget;
 use super::fault::FaultClass;
 use super::slow::News;
 use super::voice::Say;
-use crate::alert::Events;
+use crate::alert::{Events, Report};
 use crate::config::WhenSpent;
 
 /// A failure, or a reminder of one that lasts, as one counted line.
@@ -42,7 +42,8 @@ pub(super) fn slow(events: &Events, subject: &str, server: &str, news: News) {
                 "{server} took {kbps} kbit/s in the last {seconds} s: {percent} % of the stream had to be left out."
             );
             let remedy = "Check the upload of this machine: it may be too slow for all outputs.";
-            events.warning("output.slow", subject, message, Some(remedy));
+            let report = Report::warning("output.slow", subject, message).remedy(remedy);
+            events.tell(report.doing("Leaves frames out rather than fall behind, and keeps the connection."));
         }
         News::Over => events.info("output.keeps_up", subject, format!("{server} takes the whole stream again.")),
     }

@@ -145,6 +145,9 @@ async fn a_black_holed_ingest_is_replaced_within_10_seconds() {
     }
     victim.grows(2 * SECONDS_OF_BYTES).await;
     let told = show.end().await;
+    for event in told.iter().filter(|event| event.subject == "output a") {
+        println!("  {} {} {}", event.at, event.code, event.message);
+    }
     assert_eq!(codes(&told, "output b"), ["output.live"]);
     assert_undisturbed(&healthy);
     let again = victim.recordings();

@@ -30,7 +30,7 @@ const SHORT: &[Row] = &[
     row(
         "playlist_503",
         &[r#"{"do":"fail_playlist","fault":{"kind":"status","status":503}}"#],
-        5,
+        7,
         Some("source.server"),
     ),
     row("playlist_hangs", &[r#"{"do":"fail_playlist","fault":{"kind":"hang"}}"#], 4, None),
@@ -51,11 +51,11 @@ const SHORT: &[Row] = &[
 const LONG: &[Row] = &[
     row("host_drops", &[r#"{"do":"host_drop"}"#], 6, Some("source.absent")),
     row("playlist_frozen", &[r#"{"do":"freeze"}"#], 16, Some("source.frozen")),
-    row("playlist_403", &[r#"{"do":"refuse_listeners","status":403}"#], 5, Some("source.forbidden")),
+    row("playlist_403", &[r#"{"do":"refuse_listeners","status":403}"#], 7, Some("source.forbidden")),
     row(
         "playlist_429_with_a_time",
         &[r#"{"do":"fail_playlist","fault":{"kind":"status","status":429,"retry_after_seconds":4},"times":1}"#],
-        5,
+        7,
         Some("source.limited"),
     ),
     row(
@@ -69,12 +69,12 @@ const LONG: &[Row] = &[
     row(
         "playlist_truncated",
         &[r#"{"do":"fail_playlist","fault":{"kind":"truncated"}}"#],
-        5,
+        7,
         Some("source.unreachable"),
     ),
     row("playlist_cut", &[r#"{"do":"fail_playlist","fault":{"kind":"cut"}}"#], 8, Some("source.garbled")),
-    row("playlist_html", &[r#"{"do":"fail_playlist","fault":{"kind":"html"}}"#], 5, Some("source.garbled")),
-    row("playlist_reset", &[r#"{"do":"fail_playlist","fault":{"kind":"reset"}}"#], 5, Some("source.unreachable")),
+    row("playlist_html", &[r#"{"do":"fail_playlist","fault":{"kind":"html"}}"#], 7, Some("source.garbled")),
+    row("playlist_reset", &[r#"{"do":"fail_playlist","fault":{"kind":"reset"}}"#], 7, Some("source.unreachable")),
     row("playlist_stale", &[r#"{"do":"fail_playlist","fault":{"kind":"stale"},"times":3}"#], 5, None),
     row("discontinuity", &[r#"{"do":"discontinuity"}"#], 4, None),
     row("endlist_for_a_moment", &[r#"{"do":"endlist","times":2}"#], 3, None),

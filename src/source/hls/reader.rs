@@ -47,7 +47,8 @@ const MAX_LOOKS: u32 = 4;
 
 /// What comes back from the tasks that a reader started.
 enum Done {
-    Playlist(Result<Answer, NetError>),
+    /// A look, and when it began.
+    Playlist(Instant, Result<Answer, NetError>),
     /// The playlist at another edge.
     Probe(Url, Result<Answer, NetError>),
     Segment {
@@ -80,6 +81,8 @@ pub struct HlsReader {
     /// When the playlist is looked at next; none while enough looks are on their way.
     next_look: Option<Instant>,
     last_look: Instant,
+    /// When the newest look began that was answered with a list.
+    last_good: Instant,
     looks: u32,
     /// No look before this: the server said so.
     not_before: Instant,
@@ -118,6 +121,7 @@ impl HlsReader {
             told: VecDeque::new(),
             next_look: Some(now),
             last_look: now,
+            last_good: now,
             looks: 0,
             not_before: now,
             refusals: 0,
@@ -255,7 +259,7 @@ impl HlsReader {
         self.next_look = (self.looks < MAX_LOOKS).then_some(now + NEXT_LOOK);
         let request = self.request(self.url.clone(), MAX_PLAYLIST, PLAYLIST_TIME);
         let client = self.client.clone();
-        self.jobs.spawn(async move { Done::Playlist(client.send(request).await) });
+        self.jobs.spawn(async move { Done::Playlist(now, client.send(request).await) });
     }
 
     fn request(&self, url: Url, max_bytes: usize, time_limit: Duration) -> Request {
@@ -265,7 +269,7 @@ impl HlsReader {
     fn on_done(&mut self, done: Done) {
         let now = Instant::now();
         match done {
-            Done::Playlist(result) => self.on_look_done(result, now),
+            Done::Playlist(began, result) => self.on_look_done(began, result, now),
             Done::Probe(url, result) => self.on_probe(url, result, now),
             Done::Segment { sequence, result } => match result {
                 Ok(answer) if (200..300).contains(&answer.status) => {
@@ -293,8 +297,15 @@ impl HlsReader {
         }
     }
 
-    fn on_look_done(&mut self, result: Result<Answer, NetError>, now: Instant) {
+    fn on_look_done(&mut self, began: Instant, result: Result<Answer, NetError>, now: Instant) {
         self.looks = self.looks.saturating_sub(1);
+        // One that hung tells nothing new once a later one was answered.
+        if began < self.last_good && result.is_err() {
+            return;
+        }
+        if result.as_ref().is_ok_and(|answer| (200..300).contains(&answer.status)) {
+            self.last_good = self.last_good.max(began);
+        }
         self.next_look = None;
         let trouble = self.on_look(result, now);
         self.refusals = if matches!(trouble, Some(Trouble::Limited(_))) { self.refusals + 1 } else { 0 };

@@ -129,8 +129,7 @@ impl Timeline {
         let before = self.last.and_then(|last| last.date);
         // Rates that are no divisor of 48 kHz end between samples: over an hour that would be a tenth of a second.
         let follows = self.last.is_some_and(|last| last.end == media_time);
-        self.carried = if follows { self.carried } else { 0 } + u64::from(piece.rest);
-        let whole = std::mem::replace(&mut self.carried, 0);
+        let whole = if follows { self.carried } else { 0 } + u64::from(piece.rest);
         self.carried = whole % SAMPLE_PARTS;
         let duration =
             piece.frames.filter(|frames| *frames > 0).map_or(piece.listed, |frames| frames + whole / SAMPLE_PARTS);
