@@ -139,7 +139,8 @@ fn whole_lines(text: &str) -> (&str, bool) {
             Some(before) => {
                 ending(before) == ending(last) && (ending(last).is_some() || before.trim().len() == last.trim().len())
             }
-            None => ending(last).is_some(),
+            // Nothing to compare it with: it is believed when another follows it.
+            None => false,
         }
     };
     let is_end = last == "#EXT-X-ENDLIST";
