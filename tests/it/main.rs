@@ -5,6 +5,7 @@ mod canary;
 mod chat;
 mod config;
 mod continuous;
+mod docs;
 mod drill;
 mod full_disk;
 mod kills;
