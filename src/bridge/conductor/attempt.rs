@@ -58,6 +58,8 @@ impl Conductor {
                 Ok(SourceEnd::Cancelled)
             }
         };
+        // A source that heard of the end before us has not ended its session.
+        let left = left.or_else(|| token.is_cancelled().then_some(Leave::Cancelled));
         left.map_or(Ok(result), |leave| Err(Box::new(leave)))
     }
 
