@@ -9,15 +9,8 @@ const FAMILIES: [&str; 10] =
     ["alert", "bridge", "events", "output", "program", "recording", "session", "show", "slate", "source"];
 
 /// Words of the same form that are no events: files, keys of the configuration.
-const NO_EVENTS: [&str; 7] = [
-    "bridge.log",
-    "show.json",
-    "recording.min_free",
-    "slate.artwork",
-    "slate.fps",
-    "slate.image",
-    "slate.template",
-];
+const NO_EVENTS: [&str; 7] =
+    ["bridge.log", "show.json", "recording.min_free", "slate.artwork", "slate.fps", "slate.image", "slate.template"];
 
 #[test]
 fn every_event_is_in_the_manual_of_the_night() {

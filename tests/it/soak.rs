@@ -260,7 +260,11 @@ async fn soak_in_random_faults_loses_nothing_and_does_not_grow() {
         patience: Duration::from_secs(60 * (minutes + 10)),
     };
     let outcome = drill.hold(|state| watch.look(state)).await;
+    assert!(!watch.seen.is_empty(), "the bridge's process was never seen");
     let growths = watch.growths();
+    if growths.is_empty() {
+        println!("No bridge lived long enough for its growth to be judged: that takes nine minutes.");
+    }
     for growth in &growths {
         let Growth { pid, minutes, warm, end, pss_growth } = growth;
         println!(

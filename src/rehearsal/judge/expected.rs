@@ -12,6 +12,10 @@ use crate::rehearsal::space::control::ChunkReport;
 const DECODER_START: u64 = 2048;
 /// How long a Space's sound waits between "could be fetched" and "on the air", in ms.
 pub(super) const DELAY_MS: i64 = 6000;
+/// What was listed so shortly before a trouble may not have been seen before it.
+const UNSEEN_MS: i64 = 3000;
+/// The form of the sound changes within this of the order.
+const JOINT_MS: i64 = 12_000;
 /// After the sound came back the program may jump to live for so long; what it skips is in the recording.
 const SETTLING_MS: i64 = 6000;
 /// Around the death of a process or a connection, what was on its way is lost to the air for so long before.
@@ -25,6 +29,8 @@ pub(super) struct Second {
     pub(super) index: u32,
     /// When the chunk that it starts in could first be fetched, in Unix ms.
     pub(super) listed_ms: i64,
+    /// When the chunk that it ends in could.
+    pub(super) whole_ms: i64,
 }
 
 /// The seconds that must be on the air.
@@ -40,7 +46,8 @@ impl Expected {
         let calm = |second: &Second| {
             let wrong = |span: &Span| {
                 let end = span.end.saturating_add(SETTLING_MS);
-                Span { start: span.start, end }.holds(second.listed_ms)
+                let told = Span { start: second.listed_ms, end: second.whole_ms };
+                Span { start: span.start - UNSEEN_MS, end }.touches(&told)
             };
             let killed = troubles.kills.iter().any(|kill| {
                 // What is about to be aired at that moment was listed before.
@@ -67,6 +74,17 @@ impl Expected {
 pub(super) fn lost(start: i64, back: i64) -> Span {
     // A second that begins before the new connection is not heard whole.
     Span { start: start - ON_ITS_WAY_MS, end: back.saturating_add(ON_ITS_WAY_MS) }
+}
+
+/// For each change of the sound's form, the seconds of which one may lie across two files.
+pub(super) fn at_joints(chunks: &[ChunkReport], diary: &Diary) -> Vec<Vec<u32>> {
+    let changes = diary.done.iter().filter(|deed| matches!(deed.what, What::Space(Order::ChangeFormat { .. })));
+    let around = |at: i64| {
+        let near = Span { start: at - UNSEEN_MS, end: at + JOINT_MS };
+        let near = seconds_of(chunks.iter()).into_iter().filter(move |second| near.holds(second.listed_ms));
+        near.map(|second| second.index).collect()
+    };
+    changes.map(|deed| around(deed.at_ms)).collect()
 }
 
 /// Every second that a live playlist listed while it answered, and that could still be fetched.
@@ -113,6 +131,8 @@ fn close(run: &[&ChunkReport], seconds: &mut Vec<Second>) {
         while chunks.peek().is_some_and(|chunk| chunk.ruler_start + chunk.samples <= start) {
             chunks.next();
         }
-        seconds.extend(chunks.peek().map(|chunk| Second { index, listed_ms: chunk.listed_ms }));
+        let whole = chunks.clone().find(|chunk| chunk.ruler_start + chunk.samples >= start + SECOND);
+        let (Some(chunk), Some(whole)) = (chunks.peek(), whole) else { continue };
+        seconds.push(Second { index, listed_ms: chunk.listed_ms, whole_ms: whole.listed_ms });
     }
 }

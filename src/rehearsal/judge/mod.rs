@@ -107,9 +107,13 @@ pub fn judge(evidence: &Evidence) -> Judgement {
         verdict
     });
     let outputs: Vec<_> = outputs.collect();
-    let kept = expected::in_the_recording(&chunks, &evidence.diary);
-    let spaces = spaces_heard(&evidence.space);
-    let (recording, against) = recording::judge(&evidence.recording, &kept, evidence.gaps_planned, spaces);
+    let wanted = recording::Wanted {
+        seconds: expected::in_the_recording(&chunks, &evidence.diary),
+        joints: expected::at_joints(&chunks, &evidence.diary),
+        spaces: spaces_heard(&evidence.space),
+        gaps_planned: evidence.gaps_planned,
+    };
+    let (recording, against) = recording::judge(&evidence.recording, &wanted);
     reasons.extend(against.into_iter().map(|reason| format!("recording: {reason}")));
     let checks = timing::checks(evidence, &chunks, &troubles);
     let late = checks.iter().filter(|check| check.verdict == Mark::Fail);

@@ -5,23 +5,39 @@ use std::collections::HashSet;
 use super::{RecordingEvidence, list, rounded};
 use crate::rehearsal::verdict::RecordingVerdict;
 
-/// Judges it against the seconds that must be in it, and the number of spaces that it must hold.
-pub(super) fn judge(
-    recording: &RecordingEvidence,
-    expected: &[u32],
-    gaps_planned: bool,
-    spaces: u32,
-) -> (RecordingVerdict, Vec<String>) {
+/// What the recording must hold.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wanted {
+    /// Seconds of the ruler.
+    pub(super) seconds: Vec<u32>,
+    /// One second of each of these may lie across two files, which changes of the sound's form make.
+    pub(super) joints: Vec<Vec<u32>>,
+    /// Spaces, each a session of its own.
+    pub(super) spaces: u32,
+    /// Whether gaps are right.
+    pub(super) gaps_planned: bool,
+}
+
+/// Judges it; with what speaks against it.
+pub(super) fn judge(recording: &RecordingEvidence, wanted: &Wanted) -> (RecordingVerdict, Vec<String>) {
+    let Wanted { seconds: expected, joints, spaces, gaps_planned } = wanted;
     let mut against = Vec::new();
     if let Some(error) = &recording.error {
         against.push(error.clone());
     }
-    let mut missing = expected.to_vec();
+    let mut missing = expected.clone();
     match &recording.heard {
         None => against.push("there is no finished file to listen to".to_owned()),
         Some(heard) => {
             let known: HashSet<u32> = heard.seconds.iter().map(|second| second.index).collect();
             missing.retain(|index| !known.contains(index));
+            for joint in joints {
+                let cut: Vec<u32> = missing.iter().filter(|index| joint.contains(index)).copied().collect();
+                // All its bytes are kept, and no decoder hears it whole.
+                if let [cut] = cut[..] {
+                    missing.retain(|index| *index != cut);
+                }
+            }
             let repeated = heard.seconds.windows(2).find(|pair| pair[1].index <= pair[0].index);
             against.extend(repeated.map(|pair| format!("second {} is in it twice or out of order", pair[1].index)));
         }
@@ -32,7 +48,7 @@ pub(super) fn judge(
     if !gaps_planned && !recording.gaps.is_empty() {
         against.push(format!("it has {} gaps", recording.gaps.len()));
     }
-    if recording.heard.is_some() && recording.sessions != spaces {
+    if recording.heard.is_some() && recording.sessions != *spaces {
         against.push(format!("it has files of {} sessions for {spaces} spaces", recording.sessions));
     }
     let verdict = RecordingVerdict {

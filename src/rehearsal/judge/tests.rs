@@ -330,3 +330,41 @@ fn expectation_that_was_not_met_is_a_reason_and_everything_is_in_the_timeline_in
     let times: Vec<f64> = judgement.verdict.timeline.iter().map(|moment| moment.at_seconds).collect();
     assert_eq!(times, [9.0, 12.0]);
 }
+
+#[test]
+fn second_that_ends_in_a_segment_of_the_trouble_is_excused_on_the_air_and_the_one_before_is_not() {
+    let mut evidence = night(30);
+    did(&mut evidence, 40.0, What::Space(Order::RefuseListeners { status: 403 }));
+    did(&mut evidence, 50.0, What::Space(Order::Heal));
+    let troubles = super::trouble::Troubles::read(&evidence.diary);
+    let listed = Expected::on_the_air(&evidence.space.chunks, &troubles).seconds;
+    let around: Vec<(i64, i64)> =
+        listed.iter().map(|second| (second.listed_ms - NIGHT, second.whole_ms - NIGHT)).collect();
+    assert!(around.iter().all(|(start, end)| *end < 37_000 || *start > 56_000), "{around:?}");
+    assert!(around.iter().any(|(start, end)| start != end), "some seconds lie in two segments");
+    assert!(around.iter().any(|(_, end)| (33_000..37_000).contains(end)), "{around:?}");
+}
+
+#[test]
+fn next_space_is_timed_and_expected_on_the_air_only_once_it_was_found() {
+    let mut evidence = host_away(0.0);
+    evidence.diary.done.clear();
+    did(&mut evidence, 30.0, What::Space(Order::Timeout { replay: false }));
+    let order = Order::NewSpace { title: None, host: None, not_started: false, scheduled_in_seconds: None };
+    did(&mut evidence, 50.0, What::Space(order));
+    let judgement = judge(&evidence);
+    let [check] = &judgement.verdict.checks[..] else { panic!("{:?}", judgement.verdict.checks) };
+    assert_eq!((check.what.as_str(), check.bound_seconds), ("youtube: the host's next space is found and heard", 43.0));
+    assert!(judgement.passed(), "{:?}", judgement.reasons);
+}
+
+#[test]
+fn one_second_may_lie_across_the_files_of_a_change_of_form_and_no_second_one() {
+    for (lost, passes) in [(vec![33], true), (vec![33, 34], false), (vec![20], false)] {
+        let mut evidence = night(30);
+        let order = Order::ChangeFormat { sample_rate: 44_100, channels: 1, unmarked: false };
+        did(&mut evidence, 26.0, What::Space(order));
+        evidence.recording.heard.as_mut().expect("a file").seconds.retain(|second| !lost.contains(&second.index));
+        assert_eq!(judge(&evidence).passed(), passes, "{lost:?}: {:?}", judge(&evidence).reasons);
+    }
+}

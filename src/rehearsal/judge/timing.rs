@@ -101,7 +101,7 @@ fn sound_back(
     let first = chunks.iter().find(fresh)?;
     let window = Span { start: at, end: first.listed_ms + PATIENCE_MS };
     let busy = Span { start: at, end: first.listed_ms + DELAY_MS + HEARD_MS };
-    let ends_again = troubles.source.iter().any(|span| span.start >= at && busy.holds(span.start));
+    let ends_again = troubles.source.iter().any(|span| span.start > at && busy.holds(span.start));
     let elsewhere = troubles.of(&ingest.name).any(|trouble| trouble.span.touches(&busy))
         || troubles.kills.iter().any(|kill| window.holds(*kill));
     if ends_again || elsewhere {
