@@ -36,7 +36,7 @@ test: ## Format, lints, unit tests, integration tests with real servers
 drill: ## Whole bad nights against real servers, judged by their recordings (about 40 min; DRILL=NAME for one)
 	@packaging/install-packages.sh run build test
 	@packaging/check-rust.sh
-	$(CARGO) test --release --locked --test it -- --ignored --nocapture --test-threads=1 --skip soak $(DRILL)
+	$(CARGO) test --release --locked --lib --test it -- --ignored --nocapture --test-threads=1 --skip soak $(DRILL)
 
 soak: ## Random faults on both sides for SOAK_MINUTES=30 (SOAK_SEED, SOAK_KILLS=1, SOAK_REPORT=FILE)
 	@packaging/install-packages.sh run build test
