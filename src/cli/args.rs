@@ -87,6 +87,12 @@ pub struct RunArgs {
     /// Name of the show; the Space's id where none is given
     #[arg(long)]
     pub name: Option<String>,
+    /// Open the outputs so long before the announced start, such as 10m; at once without it
+    #[arg(long, value_name = "TIME")]
+    pub on_air_before: Option<String>,
+    /// Wait so long after the end for the host's next Space, such as 30m, and join it
+    #[arg(long, value_name = "TIME")]
+    pub follow_host: Option<String>,
 
     /// Publish to YouTube, and ask for its stream key if it is not known
     #[arg(long, help_heading = "Outputs")]

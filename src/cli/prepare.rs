@@ -72,6 +72,8 @@ fn options(args: &RunArgs, on_terminal: bool) -> RunOptions {
     RunOptions {
         link: args.link.unwrap_or_default(),
         name: args.name,
+        on_air_before: args.on_air_before,
+        follow_host: args.follow_host,
         title: args.title,
         host: args.host,
         timezone: args.timezone,

@@ -1,11 +1,13 @@
 //! `spacebridge run LINK` without a file: plain options into a [`ShowConfig`], by the same rules as a file.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::check::{KeyDraft, OutputDraft, Place, SpaceLogin, outputs as check_outputs, space};
 use super::known::Known;
 use super::problem::{Problem, Report};
 use super::read::{check_timezone, system_timezone};
+use super::units::parse_duration;
 use super::{
     ProgramConfig, RecordingConfig, SecretRef, ShowConfig, ShowSettings, SlateConfig, SourceConfig, SourceKind,
     WhenSpent, XApiConfig, address,
@@ -18,6 +20,10 @@ pub struct RunOptions {
     pub link: String,
     /// Names the state folder; the Space's id where none is given.
     pub name: Option<String>,
+    /// How long before the announced start the outputs open, such as `10m`; at once where none is given.
+    pub on_air_before: Option<String>,
+    /// How long after the end the host's next space is waited for, such as `30m`; not at all where none is given.
+    pub follow_host: Option<String>,
     /// Title on the slate and in the files.
     pub title: Option<String>,
     /// Host on the slate and in the files.
@@ -123,9 +129,25 @@ fn show(options: &RunOptions, found_name: Option<&str>, report: &Report) -> Show
         timezone: options.timezone.clone().unwrap_or_else(system_timezone),
         closing: super::CLOSING,
         give_up_after: None,
-        on_air_before: None,
+        on_air_before: time("--on-air-before", options.on_air_before.as_deref(), report),
         start: None,
-        follow_host: None,
+        follow_host: time("--follow-host", options.follow_host.as_deref(), report),
+    }
+}
+
+/// A length of time that an option names, up to a day.
+fn time(option: &str, text: Option<&str>, report: &Report) -> Option<Duration> {
+    let remedy = "Give a time with its unit, such as 30m or 2h, of at most a day";
+    match parse_duration(text?) {
+        Ok(time) if time > Duration::ZERO && time <= Duration::from_secs(24 * 3600) => Some(time),
+        Ok(_) => {
+            report.add(option, None, "is not between nothing and a day", remedy);
+            None
+        }
+        Err(message) => {
+            report.add(option, None, message, remedy);
+            None
+        }
     }
 }
 

@@ -295,9 +295,11 @@ fn a_link_and_options_make_a_show() {
         outputs: vec!["club=rtmp://club.example/live".into()],
         key_envs: vec!["club=CLUB".into()],
         artwork: Some("art.png".into()),
+        follow_host: Some("30m".into()),
         ..Default::default()
     };
     let config = with_known(|known| from_link(&options, Path::new(BASE), known)).unwrap();
+    assert_eq!((config.show.follow_host, config.show.on_air_before), (Some(Duration::from_secs(1800)), None));
     let names: Vec<&str> = config.outputs.iter().map(|output| output.name.as_str()).collect();
     assert_eq!(
         (config.show.name.as_str(), names),
@@ -330,13 +332,24 @@ fn faults_of_options_carry_the_options_names() {
         outputs: vec!["rtmp://club.example/live?a=b".into()],
         key_envs: vec!["club=CLUB".into()],
         timezone: Some("Mars".into()),
+        on_air_before: Some("soon".into()),
+        follow_host: Some("2d".into()),
         ct0_env: Some("CT0".into()),
         ..Default::default()
     };
     let faults = with_known(|known| from_link(&options, Path::new(BASE), known)).unwrap_err();
     let keys: Vec<&str> = faults.iter().map(|problem| problem.key.as_str()).collect();
-    let expected =
-        ["--ct0-env", "--timezone", "--youtube-key-env", "--rumble-url", "--twitch-key-env", "--output", "--key-env"];
+    let expected = [
+        "--ct0-env",
+        "--timezone",
+        "--on-air-before",
+        "--follow-host",
+        "--youtube-key-env",
+        "--rumble-url",
+        "--twitch-key-env",
+        "--output",
+        "--key-env",
+    ];
     assert_eq!(keys, expected, "{faults:#?}");
 }
 

@@ -119,7 +119,7 @@ async fn endure(rows: &[Row], with_edges: bool) {
     for row in rows {
         let before = listening.heard.codes.len();
         for order in row.orders {
-            stage.order(order).await;
+            stage.order(*order).await;
         }
         listening.hear_for(Duration::from_secs(row.seconds)).await;
         stage.order(r#"{"do":"heal"}"#).await;
@@ -215,7 +215,10 @@ fn resume_of(stage: &Stage, heard: &super::x_space::Heard) -> ResumePoint {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_given_up_before_a_restart_is_had_after_it_while_the_api_hangs() {
     let stage = Stage::open(SpaceArgs { running_for_seconds: 7, ..SpaceArgs::default() }).await;
-    stage.order(r#"{"do":"fail_chunks","fault":{"kind":"status","status":404},"sequences":[2]}"#).await;
+    // One that is not listed yet, however long the stage took to be set.
+    let next = stage.report().await.chunks.last().map_or(0, |chunk| chunk.sequence) + 2;
+    let fault = r#"{"do":"fail_chunks","fault":{"kind":"status","status":404},"sequences":[NEXT]}"#;
+    stage.order(fault.replace("NEXT", &next.to_string())).await;
     let mut listening = stage.listen();
     listening.until("the hole", 20, |heard| !heard.missing.is_empty()).await;
     let (before, _) = listening.stop().await;
@@ -229,7 +232,7 @@ async fn what_was_given_up_before_a_restart_is_had_after_it_while_the_api_hangs(
     resumed.until("what was missing", 15, |heard| !heard.late.is_empty()).await;
     let (after, _) = resumed.stop().await;
     let (late, span) = (&after.late[0], &before.missing[0]);
-    assert_eq!((late.sequence, late.media_time, &late.name), (2, span.media_time, &span.names[0]));
+    assert_eq!((late.sequence, late.media_time, &late.name), (next, span.media_time, &span.names[0]));
     assert!(late.duration.abs_diff(span.duration) < 1024);
     assert_eq!(after.codes.iter().filter(|code| **code == "source.api").count(), 1, "{:?}", after.stalled);
 }

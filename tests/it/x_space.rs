@@ -38,10 +38,11 @@ impl Stage {
         Self { started, client: reqwest::Client::new(), _guard: token.drop_guard(), _turn: turn().await }
     }
 
-    pub(crate) async fn order(&self, body: &'static str) {
+    pub(crate) async fn order(&self, body: impl Into<String>) {
+        let body: String = body.into();
         let url = format!("{}/control", self.started.guest_base);
-        let request = self.client.post(url).header("content-type", "application/json").body(body);
-        request.send().await.and_then(reqwest::Response::error_for_status).expect(body);
+        let request = self.client.post(url).header("content-type", "application/json").body(body.clone());
+        request.send().await.and_then(reqwest::Response::error_for_status).expect(&body);
     }
 
     pub(crate) async fn report(&self) -> SpaceReport {

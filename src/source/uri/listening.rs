@@ -142,7 +142,10 @@ impl<'a> Listening<'a> {
                     break;
                 }
                 event = bus.next(), if bus_open => match event {
-                    Some(event) => self.on_bus(event),
+                    Some(event) => {
+                        self.hear_feed_out(&event).await;
+                        self.on_bus(event);
+                    }
                     None => bus_open = false,
                 },
                 result = finished(&mut self.feed) => self.on_body(result),
@@ -163,6 +166,16 @@ impl<'a> Listening<'a> {
             (Some(_), _) => LAST_WORDS,
             (None, Some(_)) => AFTER_BODY,
             (None, None) => self.silence,
+        }
+    }
+
+    /// The bytes end because their feed did, and it knows why: its reason comes before the reader's.
+    async fn hear_feed_out(&mut self, event: &BusEvent) {
+        if matches!(event, BusEvent::Eos)
+            && self.feed.is_some()
+            && let Ok(result) = tokio::time::timeout(LAST_WORDS, finished(&mut self.feed)).await
+        {
+            self.on_body(result);
         }
     }
 
