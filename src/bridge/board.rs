@@ -145,7 +145,7 @@ impl Board {
             state,
             words: words::sentence(&Situation {
                 state,
-                has_outputs: !self.outputs.is_empty(),
+                outputs: (self.live_outputs(), self.outputs.len()),
                 start: view.start,
                 opens_at: self.opens_at,
                 holds_until: view.holds_until,
@@ -159,6 +159,10 @@ impl Board {
             recording: self.recording.borrow().clone(),
             events: events.recent(RECENT),
         }
+    }
+
+    fn live_outputs(&self) -> usize {
+        self.outputs.iter().filter(|output| output.borrow().state == OutputState::Live).count()
     }
 
     fn program(&self, view: &SessionView) -> ProgramStatus {

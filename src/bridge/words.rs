@@ -74,8 +74,8 @@ pub(super) fn show_state(state: SessionState) -> ShowState {
 pub(super) struct Situation {
     /// Where the show stands.
     pub(super) state: ShowState,
-    /// Whether it publishes at all.
-    pub(super) has_outputs: bool,
+    /// How many outputs are live, and how many there are.
+    pub(super) outputs: (usize, usize),
     /// When the space is announced for.
     pub(super) start: Option<Timestamp>,
     /// When the outputs open, while they are closed.
@@ -88,15 +88,24 @@ pub(super) struct Situation {
 
 /// The show in one sentence.
 pub(super) fn sentence(show: &Situation) -> String {
-    let where_to = if show.has_outputs { "on the air" } else { "being recorded" };
     match show.state {
         ShowState::Starting => "Getting ready.".to_owned(),
         ShowState::Waiting => waiting(show),
-        ShowState::Live => format!("The space is live and {where_to}."),
+        ShowState::Live => live(show.outputs),
         ShowState::Gap => "The space has dropped out; the outputs go on with the slate.".to_owned(),
         ShowState::Ending => "The space is over; closing.".to_owned(),
         ShowState::Suspended => "Suspended: the recording is safe, run again to go on.".to_owned(),
         ShowState::Ended => "Over.".to_owned(),
+    }
+}
+
+/// Nobody is told that it is on the air while no output is.
+fn live(outputs: (usize, usize)) -> String {
+    match outputs {
+        (_, 0) => "The space is live and being recorded.".to_owned(),
+        (0, _) => "The space is live; no output is on the air yet.".to_owned(),
+        (live, all) if live < all => format!("The space is live; {live} of {all} outputs are on the air."),
+        _ => "The space is live and on the air.".to_owned(),
     }
 }
 
@@ -185,7 +194,7 @@ mod tests {
         let now = time("2024-08-12T17:00:00Z");
         let show = Situation {
             state: ShowState::Waiting,
-            has_outputs: true,
+            outputs: (0, 2),
             start: Some(time(START)),
             opens_at: None,
             holds_until: None,
@@ -196,5 +205,9 @@ mod tests {
         assert!(sentence(&closed).starts_with("Goes on the air at 2024-08-12 17:50 UTC"));
         let between = Situation { holds_until: Some(time("2024-08-12T21:30:00Z")), ..show };
         assert!(sentence(&between).ends_with("waited for until 2024-08-12 21:30 UTC."));
+        let words = |live| sentence(&Situation { state: ShowState::Live, outputs: (live, 2), ..show });
+        assert_eq!(words(0), "The space is live; no output is on the air yet.");
+        assert_eq!(words(1), "The space is live; 1 of 2 outputs are on the air.");
+        assert_eq!(words(2), "The space is live and on the air.");
     }
 }

@@ -80,7 +80,7 @@ impl Tally {
     /// The last word, for people. Nothing is said of a show that never came up.
     pub(super) fn lines(&self) -> Vec<String> {
         let Some((_, last)) = &self.last else { return Vec::new() };
-        let mut lines = vec![format!("{} was on the air for {}.", clean(&last.show), clock(whole(self.seconds())))];
+        let mut lines = vec![format!("{} ran for {}.", clean(&last.show), clock(whole(self.seconds())))];
         for output in &self.outputs {
             let reconnects = u64::from(output.connections.saturating_sub(1));
             lines.push(format!(

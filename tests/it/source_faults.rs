@@ -172,7 +172,12 @@ async fn lag_after(stage: &Stage, listening: &Listening, healed: i64) -> i64 {
         let chunk = report.chunks.iter().find(|chunk| (chunk.ruler_start as i64 - place).abs() < 2048)?;
         Some(at - chunk.listed_ms.max(healed))
     });
-    lags.next().expect("a segment since")
+    lags.next().unwrap_or_else(|| {
+        let since: Vec<_> = heard.segments.iter().zip(&heard.arrived).filter(|(_, at)| **at >= healed).collect();
+        let places: Vec<i64> = since.iter().map(|(segment, _)| segment.media_time + zero).collect();
+        let chunks: Vec<u64> = report.chunks.iter().rev().take(8).map(|chunk| chunk.ruler_start).collect();
+        panic!("no segment since lies where it belongs: {places:?} of {chunks:?}, missing {:?}", heard.missing)
+    })
 }
 
 /// What lies between media time and the tape's samples.

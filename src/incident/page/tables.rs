@@ -101,7 +101,7 @@ pub(super) fn states(story: &Story) -> Markup {
                 tr {
                     td { (time(span.from, &zone)) }
                     td { (lane) }
-                    td { (span.state) }
+                    td.word { (span.state) }
                     td.number { (clock(span.seconds())) }
                     td { (span.why.as_deref().unwrap_or_default()) }
                 }
