@@ -17,7 +17,7 @@ mod reader;
 pub mod tracker;
 mod trouble;
 
-pub use queue::Looks;
+pub use queue::{Check, Looks};
 pub use reader::HlsReader;
 pub use trouble::Trouble;
 

@@ -151,7 +151,7 @@ impl LateBook {
 /// The bytes of a segment that was fetched late; or whether the server said that there is no such segment.
 pub(super) fn judge(
     result: Result<Answer, NetError>,
-    check: fn(&Bytes) -> Looks,
+    check: impl Fn(&Bytes) -> Looks,
     failures: u32,
 ) -> Result<Bytes, bool> {
     let answer = result.map_err(|error| error.is_permanent())?;

@@ -21,6 +21,9 @@ pub enum Looks {
     Foreign,
 }
 
+/// Looks into a segment's bytes, of which the playlist told this duration in 48 kHz samples; 0 where none is known.
+pub type Check = fn(&Bytes, u64) -> Looks;
+
 /// A fetch that is due.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fetch {
@@ -202,6 +205,12 @@ impl Queue {
 
     fn later_is_ready(&self) -> bool {
         self.slots.iter().skip(1).any(|slot| matches!(slot.state, State::Ready(_)))
+    }
+
+    /// The duration that the playlist told of a segment, in 48 kHz samples; 0 if it is not waited for.
+    pub(super) fn listed(&self, sequence: u64) -> u64 {
+        let entry = self.slots.iter().find_map(|slot| slot.entry.as_ref().filter(|entry| entry.sequence == sequence));
+        entry.map_or(0, |entry| entry.duration)
     }
 
     fn slot(&mut self, sequence: u64) -> Option<&mut Slot> {

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use url::Url;
@@ -13,7 +12,7 @@ use super::HlsEvent;
 use super::edges::Edges;
 use super::late::{self, Had, LateBook, Wanted};
 use super::playlist::{self, MAX_PLAYLIST, Parsed, Playlist};
-use super::queue::{Fetch, Looks, Queue, Settled};
+use super::queue::{Check, Fetch, Looks, Queue, Settled};
 use super::tracker::{News, Tracker};
 use super::trouble::Trouble;
 use crate::clock::Clock;
@@ -74,7 +73,7 @@ pub struct HlsReader {
     edges: Edges,
     late: Arc<Mutex<LateBook>>,
     /// Looks into a segment's bytes.
-    check: fn(&Bytes) -> Looks,
+    check: Check,
     jobs: JoinSet<Done>,
     /// What is told before anything else.
     told: VecDeque<HlsEvent>,
@@ -116,7 +115,7 @@ impl HlsReader {
             queue: Queue::default(),
             edges: Edges::default(),
             late: Arc::default(),
-            check: |_| Looks::Whole,
+            check: |_, _| Looks::Whole,
             jobs: JoinSet::new(),
             told: VecDeque::new(),
             next_look: Some(now),
@@ -141,7 +140,7 @@ impl HlsReader {
 
     /// Looks into every segment by `check`.
     #[must_use]
-    pub fn with_check(mut self, check: fn(&Bytes) -> Looks) -> Self {
+    pub fn with_check(mut self, check: Check) -> Self {
         self.check = check;
         self
     }
@@ -273,7 +272,7 @@ impl HlsReader {
             Done::Probe(url, result) => self.on_probe(url, result, now),
             Done::Segment { sequence, result } => match result {
                 Ok(answer) if (200..300).contains(&answer.status) => {
-                    let looks = (self.check)(&answer.body);
+                    let looks = (self.check)(&answer.body, self.queue.listed(sequence));
                     self.queue.on_bytes(sequence, answer.body, looks, now);
                 }
                 Ok(answer) => {
@@ -288,7 +287,8 @@ impl HlsReader {
 
     fn on_late(&mut self, wanted: Wanted, failures: u32, result: Result<Answer, NetError>, now: Instant) {
         let name = wanted.span.names.first().cloned().unwrap_or_default();
-        match late::judge(result, self.check, failures) {
+        let listed = wanted.span.duration;
+        match late::judge(result, |bytes| (self.check)(bytes, listed), failures) {
             Ok(bytes) => {
                 self.book().had(&name);
                 self.told.push_back(HlsEvent::Late(Box::new(Had { wanted, bytes })));

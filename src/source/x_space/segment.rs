@@ -20,6 +20,9 @@ const MAX_FACTS: usize = 256;
 /// Tags with a false length that are looked into, per segment: each could point at the same bytes again.
 const MAX_LYING_TAGS: u32 = 16;
 
+/// A segment that lacks more than this part of what the playlist told is short: lists round their durations by less.
+const SHORT_OF_LISTED: u64 = 10;
+
 /// Sample rates by index (ISO/IEC 14496-3, table 1.18).
 const RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
@@ -78,12 +81,14 @@ pub fn split(bytes: &Bytes) -> Split {
     splitter.split
 }
 
-/// What can be seen of a segment's bytes without decoding them.
-pub fn looks(bytes: &Bytes) -> Looks {
+/// What can be seen of a segment's bytes without decoding them. `listed` is its duration by the playlist, in 48 kHz
+/// samples: what was cut between two frames is only short.
+pub fn looks(bytes: &Bytes, listed: u64) -> Looks {
     let text = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     let is_text = matches!(text, None | Some(b'<' | b'{' | b'#'));
     let split = split(bytes);
-    match (split.frames.is_empty(), split.torn) {
+    let short = split.duration + listed / SHORT_OF_LISTED < listed;
+    match (split.frames.is_empty(), split.torn || short) {
         (true, _) if is_text => Looks::Foreign,
         (true, _) | (_, true) => Looks::Damaged,
         _ => Looks::Whole,
@@ -308,12 +313,14 @@ pub(super) mod tests {
             let bytes = Bytes::copy_from_slice(&whole[..cut]);
             let torn = !(cut - start).is_multiple_of(frame);
             assert_eq!(split(&bytes).torn, torn, "cut at {cut}");
-            assert_eq!(looks(&bytes), if torn { Looks::Damaged } else { Looks::Whole }, "cut at {cut}");
+            assert_eq!(looks(&bytes, 0), if torn { Looks::Damaged } else { Looks::Whole }, "cut at {cut}");
+            let short = cut < start + 18 * frame;
+            assert_eq!(looks(&bytes, 20 * 1024) == Looks::Damaged, torn || short, "cut at {cut}");
         }
         for (body, seen) in
             [(&b"<html>busy</html>"[..], Looks::Foreign), (b"", Looks::Foreign), (&[7; 99], Looks::Damaged)]
         {
-            assert_eq!(looks(&Bytes::copy_from_slice(body)), seen);
+            assert_eq!(looks(&Bytes::copy_from_slice(body), 0), seen);
         }
     }
 
