@@ -12,12 +12,16 @@
 
 pub mod encode;
 pub mod incident;
+pub mod measure;
 pub mod output;
 pub mod picture;
 pub mod program;
 pub mod recording;
 pub mod session;
 pub mod source;
+
+pub mod episode;
+pub mod repair;
 
 pub mod bridge;
 pub mod cli;

@@ -15,8 +15,8 @@ use crate::clock::Clock;
 use crate::config::ShowConfig;
 use crate::media::SAMPLE_RATE;
 use crate::recording::{
-    Closing, EpisodeMeta, GapFact, Limits, MissingFact, NewSegment, Recording, RecordingError, SessionFact, ShowFact,
-    Surroundings,
+    Closing, EpisodeMeta, GapFact, Limits, MissingFact, NewSegment, Origin, Recording, RecordingError, SessionFact,
+    ShowFact, Surroundings,
 };
 use crate::source::{MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase};
 use crate::status::RecordingStatus;
@@ -191,6 +191,7 @@ impl Archive {
             program_date_time: segment.program_date_time,
             listed_at: segment.listed_at,
             discontinuity: segment.discontinuity,
+            origin: Origin::Live,
             facts: segment.facts.iter().filter_map(|fact| serde_json::to_value(fact).ok()).collect(),
         });
     }

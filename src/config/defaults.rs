@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{BudgetConfig, ProgramConfig, RecordingConfig, SlateConfig, SlateTexts, WhenSpent, XApiConfig};
+use super::{
+    BudgetConfig, ProgramConfig, RecordingConfig, RetentionConfig, SlateConfig, SlateTexts, WhenSpent, XApiConfig,
+};
 use crate::media::VideoFormat;
 
 /// How long the closing slate stays: long enough to be read by viewers who are some seconds behind.
@@ -70,7 +72,14 @@ impl Default for BudgetConfig {
 
 impl Default for RecordingConfig {
     fn default() -> Self {
-        Self { enabled: true, folder: PathBuf::from("recordings"), min_free_bytes: 500_000_000 }
+        Self {
+            enabled: true,
+            folder: PathBuf::from("recordings"),
+            min_free_bytes: 500_000_000,
+            // A replay is there a minute or so after the end, of a long space after some; whoever wants days says so.
+            repair_for: Some(Duration::from_secs(30 * 60)),
+            retention: RetentionConfig::default(),
+        }
     }
 }
 

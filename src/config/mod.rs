@@ -240,6 +240,24 @@ pub struct RecordingConfig {
     pub folder: PathBuf,
     /// Stops keeping when less than this is free, in bytes, so that the machine lives on.
     pub min_free_bytes: u64,
+    /// How long after the end of a session what is missing is looked for in its replay; none asks for nothing that is past.
+    #[serde(default)]
+    pub repair_for: Option<Duration>,
+    /// Which old recordings are deleted by themselves.
+    #[serde(default)]
+    pub retention: RetentionConfig,
+}
+
+/// Which old recordings are deleted by themselves: none where nothing is set. One that was never exported, whose repair
+/// is pending, or that the operator keeps, is never deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionConfig {
+    /// Older than this, since their show ended.
+    pub max_age: Option<Duration>,
+    /// The oldest of those that together hold more than so many bytes.
+    pub max_bytes: Option<u64>,
+    /// The oldest of more than so many.
+    pub max_count: Option<u32>,
 }
 
 /// Where a secret is found.

@@ -9,12 +9,12 @@ use toml::de::DeTable;
 use super::known::Known;
 use super::problem::{Problem, Report};
 use super::section::Section;
-use super::units::parse_size;
-use super::{RecordingConfig, ShowConfig, ShowSettings};
+use super::{ShowConfig, ShowSettings};
 
 mod alert;
 mod media;
 mod output;
+mod recording;
 mod source;
 mod x_api;
 
@@ -58,7 +58,7 @@ fn read_into(text: &str, base: &Path, known: Known<'_>, report: &Report) -> Opti
     let program = media::program(root.section("program"), base);
     let slate = media::slate(root.section("slate"), base);
     let outputs = output::outputs(&mut root, base, known);
-    let recording = recording(root.section("recording"), base);
+    let recording = recording::recording(root.section("recording"), base);
     let x = x_api::x_api(root.section("x"));
     let alerts = alert::alerts(&mut root, base);
     root.finish();
@@ -117,20 +117,6 @@ fn start(section: &mut Section<'_>) -> Option<Timestamp> {
         section.problem("start", "is no moment", remedy);
     }
     start.ok()
-}
-
-fn recording(mut section: Section<'_>, base: &Path) -> RecordingConfig {
-    let mut config = RecordingConfig::default();
-    config.enabled = section.flag("enabled").unwrap_or(config.enabled);
-    config.folder = section.path("folder", base).unwrap_or_else(|| base.join(config.folder));
-    if let Some(text) = section.text("min_free") {
-        match parse_size(&text) {
-            Ok(bytes) => config.min_free_bytes = bytes,
-            Err(fault) => section.problem("min_free", fault, "Write an amount with its unit, such as \"500 MB\""),
-        }
-    }
-    section.finish();
-    config
 }
 
 /// Checks an IANA time zone's name.

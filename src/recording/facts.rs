@@ -68,6 +68,17 @@ pub enum Fact {
     },
     /// A finished file for posting.
     Episode(EpisodeFact),
+    /// A file that somebody had made for posting.
+    Exported(ExportFact),
+    /// A place in a session that the operator named.
+    Mark(MarkFact),
+    /// Where the repair of a session stands.
+    Repair(RepairFact),
+    /// Whether the recording is never to be deleted by itself.
+    Keep {
+        /// The operator's word.
+        keep: bool,
+    },
     /// Outputs closed, the show may be resumed.
     Suspended,
     /// The show is over.
@@ -125,6 +136,26 @@ pub struct SessionFact {
     pub ended: bool,
 }
 
+/// Where a segment was had from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The live playlist, in its time or late.
+    #[default]
+    Live,
+    /// The platform's list of everything so far, while the session was running.
+    Snapshot,
+    /// The replay, after the session's end.
+    Replay,
+}
+
+impl Origin {
+    /// Whether it was heard live.
+    pub fn is_live(&self) -> bool {
+        *self == Self::Live
+    }
+}
+
 /// A segment as it is handed to the recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSegment {
@@ -146,6 +177,8 @@ pub struct NewSegment {
     pub listed_at: Timestamp,
     /// Whether the playlist marked a discontinuity before it.
     pub discontinuity: bool,
+    /// Where it was had from.
+    pub origin: Origin,
     /// What its ID3 tags say, as JSON objects with a `kind` each.
     pub facts: Vec<serde_json::Value>,
 }
@@ -180,6 +213,9 @@ pub struct SegmentFact {
     /// Whether it came after later ones: it had been given up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
+    /// Where it was had from.
+    #[serde(default, skip_serializing_if = "Origin::is_live")]
+    pub origin: Origin,
     /// What its ID3 tags say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<serde_json::Value>,
@@ -249,6 +285,65 @@ pub struct EpisodeFact {
     pub seconds: f64,
     /// How much of that is silence in place of missing audio, in seconds.
     pub filled_seconds: f64,
+}
+
+/// A file that somebody had made for posting.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExportFact {
+    /// The session's id.
+    pub session: String,
+    /// Path inside the archive, or an absolute one.
+    pub file: String,
+    /// Its format, such as `mp3`.
+    pub format: String,
+    /// Length of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// Length of its audio, in seconds.
+    pub seconds: f64,
+}
+
+/// A place in a session that the operator named.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkFact {
+    /// The session's id.
+    pub session: String,
+    /// The place, in media time.
+    pub media_time: i64,
+    /// The operator's words.
+    pub title: String,
+}
+
+/// Where the repair of a session stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RepairFact {
+    /// The session's id.
+    pub session: String,
+    /// What is to be done yet.
+    pub state: RepairState,
+    /// Until when it is tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Looks at the platform's list so far.
+    #[serde(default)]
+    pub looks: u32,
+    /// What was tried last and what came of it, in one sentence; no address in it.
+    #[serde(default)]
+    pub tried: String,
+}
+
+/// What is to be done yet of a repair.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RepairState {
+    /// It is being tried.
+    #[default]
+    Pending,
+    /// Nothing is missing.
+    Whole,
+    /// The deadline passed, or nothing more can be hoped for: what is missing stays so.
+    GivenUp,
 }
 
 fn end(start: i64, duration: u64) -> i64 {

@@ -30,7 +30,10 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 pub use error::RecordingError;
-pub use facts::{EpisodeFact, Fact, GapFact, MissingFact, NewSegment, SegmentFact, SessionFact, ShowFact};
+pub use facts::{
+    EpisodeFact, ExportFact, Fact, GapFact, MarkFact, MissingFact, NewSegment, Origin, RepairFact, RepairState,
+    SegmentFact, SessionFact, ShowFact,
+};
 pub use finish::{EpisodeMeta, Finished};
 pub use line::{Entry, FORMAT_VERSION, LineError, decode};
 pub use reader::{Archive, CaptureArchive, Damage, ResumeState, Scan, SessionArchive, scan};
@@ -70,6 +73,8 @@ pub enum Closing {
     Suspended,
     /// The show is over.
     Ended,
+    /// Nothing about the show: an archive that was opened by [`Recording::edit`].
+    Edited,
 }
 
 /// A show's archive, open for writing. Calls only hand over and never wait, unless they say so.
@@ -102,6 +107,16 @@ impl Recording {
     pub fn resume(folder: &Path, config: &RecordingConfig, with: Surroundings) -> Result<Self, RecordingError> {
         let store = Store::resume(folder, config.min_free_bytes, with.clock.clone())?;
         Self::start(store, config.min_free_bytes, with)
+    }
+
+    /// Opens the archive in `folder` to add to it what is no part of a show: repaired segments, marks, exports. Its show
+    /// stays as it was, ended or not. Writes to the disk.
+    ///
+    /// # Errors
+    /// As [`Recording::resume`].
+    pub fn edit(folder: &Path, min_free: u64, with: Surroundings) -> Result<Self, RecordingError> {
+        let store = Store::edit(folder, min_free, with.clock.clone())?;
+        Self::start(store, min_free, with)
     }
 
     fn start(store: Store, min_free: u64, with: Surroundings) -> Result<Self, RecordingError> {
@@ -186,6 +201,26 @@ impl Recording {
         self.send(Command::Fact(Fact::State { state: state.to_owned(), words: words.to_owned() }));
     }
 
+    /// A place in a session that the operator named.
+    pub fn mark(&self, mark: MarkFact) {
+        self.send(Command::Fact(Fact::Mark(mark)));
+    }
+
+    /// Where the repair of a session stands.
+    pub fn repair(&self, repair: RepairFact) {
+        self.send(Command::Fact(Fact::Repair(repair)));
+    }
+
+    /// A file that was made for posting.
+    pub fn exported(&self, export: ExportFact) {
+        self.send(Command::Fact(Fact::Exported(export)));
+    }
+
+    /// Whether the recording is never to be deleted by itself.
+    pub fn keep(&self, keep: bool) {
+        self.send(Command::Fact(Fact::Keep { keep }));
+    }
+
     /// Something that a person may want to know later.
     pub fn note(&self, text: impl Into<String>) {
         self.send(Command::Fact(Fact::Note { text: text.into() }));
@@ -238,8 +273,9 @@ impl Recording {
     pub async fn close(&self, closing: Closing) -> Result<(), RecordingError> {
         let (done, closed) = oneshot::channel();
         let fact = match closing {
-            Closing::Suspended => Fact::Suspended,
-            Closing::Ended => Fact::Ended,
+            Closing::Suspended => Some(Fact::Suspended),
+            Closing::Ended => Some(Fact::Ended),
+            Closing::Edited => None,
         };
         self.send(Command::Close { fact, until: self.surroundings.clock.now() + CLOSE_PATIENCE, done });
         // A disk that hangs inside a system call is waited for a little longer, then left to itself.

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::error::RecordingError;
-use super::facts::{EpisodeFact, Fact, GapFact, MissingFact, SegmentFact, SessionFact, ShowFact};
+use super::facts::{
+    EpisodeFact, ExportFact, Fact, GapFact, MarkFact, MissingFact, RepairFact, SegmentFact, SessionFact, ShowFact,
+};
 use super::folder::Folder;
 use super::gaps;
 use super::journal;
@@ -90,6 +92,10 @@ pub struct Archive {
     pub sessions: Vec<SessionArchive>,
     /// The newest entry for every finished file, by its path.
     pub episodes: BTreeMap<String, EpisodeFact>,
+    /// Files that somebody had made, in order.
+    pub exports: Vec<ExportFact>,
+    /// Whether it is never to be deleted by itself.
+    pub keep: bool,
     /// How often another process went on with it.
     pub resumes: u32,
     /// Whether the show is over.
@@ -113,6 +119,10 @@ pub struct SessionArchive {
     pub missing: Vec<MissingFact>,
     /// Intervals without audio that the show saw.
     pub gaps: Vec<GapFact>,
+    /// Places that the operator named, in the order in which they were named.
+    pub marks: Vec<MarkFact>,
+    /// Where its repair stands; none if nothing was ever missing or the archive is of a version that repaired nothing.
+    pub repair: Option<RepairFact>,
     /// Encoded streams, one file each.
     pub captures: Vec<CaptureArchive>,
     /// The last entry that counts for going on.
@@ -218,6 +228,13 @@ impl Archive {
             Fact::Episode(episode) => {
                 self.episodes.insert(episode.file.clone(), episode);
             }
+            Fact::Exported(export) => self.exports.push(export),
+            Fact::Mark(mark) => self.session_mut(&mark.session, at).marks.push(mark),
+            Fact::Repair(repair) => {
+                let session = self.session_mut(&repair.session.clone(), at);
+                session.repair = Some(repair);
+            }
+            Fact::Keep { keep } => self.keep = keep,
             Fact::State { .. } | Fact::Suspended | Fact::Note { .. } | Fact::Unknown => {}
         }
     }
@@ -292,7 +309,7 @@ impl SessionArchive {
         // A day of ID3 facts is tens of megabytes: who wants them reads them with `scan`.
         segment.facts = Vec::new();
         // One that came late must not take the source back.
-        if !segment.late {
+        if !segment.late && segment.origin.is_live() {
             self.last = Some((segment.sequence, segment.end()));
         }
         self.files.insert(segment.file.clone());

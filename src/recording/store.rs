@@ -63,6 +63,14 @@ impl Store {
 
     /// Goes on with the archive in `folder`.
     pub(super) fn resume(path: &Path, min_free: u64, clock: Clock) -> Result<Self, RecordingError> {
+        let mut store = Self::edit(path, min_free, clock)?;
+        let (pid, program) = (std::process::id(), program());
+        store.fact(Fact::Resumed { pid, program }).map_err(RecordingError::folder(path))?;
+        Ok(store)
+    }
+
+    /// Opens the archive in `folder` without a word about its show.
+    pub(super) fn edit(path: &Path, min_free: u64, clock: Clock) -> Result<Self, RecordingError> {
         let folder = Folder::open(path).map_err(RecordingError::folder(path))?;
         // Reads before it writes anything: what is no archive of ours is left alone.
         Archive::read(path)?;
@@ -72,8 +80,6 @@ impl Store {
             .map_err(RecordingError::folder(path))?;
         let model = model.checked(scan)?;
         let mut store = Self::new(folder, journal, model, min_free, clock, lock);
-        let (pid, program) = (std::process::id(), program());
-        store.fact(Fact::Resumed { pid, program }).map_err(RecordingError::folder(path))?;
         if torn > 0 {
             let text = format!("A torn end of {torn} bytes was cut off this journal and put into journal.torn.");
             store.fact(Fact::Note { text }).map_err(RecordingError::folder(path))?;
@@ -135,6 +141,7 @@ impl Store {
             listed_at: segment.listed_at,
             discontinuity: segment.discontinuity,
             late: self.is_late(segment),
+            origin: segment.origin,
             facts: bounded_facts(&segment.facts),
         }))
     }

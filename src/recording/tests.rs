@@ -17,7 +17,7 @@ fn quick() -> Surroundings {
 }
 
 fn config(folder: &Path) -> RecordingConfig {
-    RecordingConfig { enabled: true, folder: folder.to_owned(), min_free_bytes: 0 }
+    RecordingConfig { enabled: true, folder: folder.to_owned(), min_free_bytes: 0, ..RecordingConfig::default() }
 }
 
 fn show() -> ShowFact {
@@ -35,6 +35,7 @@ fn segment(sequence: u64, bytes: &[u8]) -> NewSegment {
         program_date_time: "2026-01-02T03:04:05Z".parse().ok(),
         listed_at: "2026-01-02T03:04:11Z".parse().expect("a time"),
         discontinuity: false,
+        origin: Origin::Live,
         facts: vec![serde_json::json!({"kind": "audio_levels", "offset": 0, "levels": [1, 9]})],
     }
 }
@@ -319,6 +320,7 @@ fn twenty_four_hours_are_modelled_in_bounded_memory_and_time() {
             listed_at: jiff::Timestamp::UNIX_EPOCH,
             discontinuity: false,
             late: false,
+            origin: Origin::Live,
             facts: vec![serde_json::json!({"names": vec!["somebody"; 20]})],
         };
         archive.apply(jiff::Timestamp::UNIX_EPOCH, Fact::Segment(fact));

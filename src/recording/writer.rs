@@ -51,9 +51,9 @@ pub(super) enum Command {
     },
     /// Answered when everything before it is written.
     Flush(Option<oneshot::Sender<()>>),
-    /// The last command: a last fact, and until when to try.
+    /// The last command: a last fact if there is one, and until when to try.
     Close {
-        fact: Fact,
+        fact: Option<Fact>,
         until: Instant,
         done: oneshot::Sender<bool>,
     },
@@ -185,7 +185,9 @@ impl Writer {
             }
             Command::Close { fact, .. } => {
                 self.store.end_captures()?;
-                self.store.fact(fact.clone())?;
+                if let Some(fact) = fact {
+                    self.store.fact(fact.clone())?;
+                }
             }
         }
         Ok(0.0)

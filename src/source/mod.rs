@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alert::Level;
 use crate::media::PcmBlock;
+pub use past::Past;
 
 pub mod hls;
+pub mod past;
 pub mod tone;
 pub mod uri;
 pub mod x_space;
@@ -317,6 +319,11 @@ pub trait Source: Send {
 
     /// Looks for the session that the host opens after this one; none where the platform knows no such thing.
     fn successor(&self) -> Option<Box<dyn Search>> {
+        None
+    }
+
+    /// What the platform still holds of the session, for what was missed; none where it holds nothing.
+    fn past(&self) -> Option<Box<dyn Past>> {
         None
     }
 

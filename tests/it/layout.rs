@@ -12,8 +12,9 @@ const LONGEST_FILE: usize = 400;
 /// Modules by layer, lowest first. A module imports from lower layers only; those of the lowest import each other.
 const LAYERS: &[&[&str]] = &[
     &["gst", "status", "alert", "config", "secret", "backoff", "clock", "media", "net", "text", "ruler"],
-    &["source", "session", "program", "picture", "encode", "output", "recording", "incident"],
-    &["bridge", "episode"],
+    &["source", "session", "program", "picture", "encode", "output", "recording", "incident", "measure"],
+    &["repair", "episode"],
+    &["bridge"],
     &["supervisor"],
     &["rehearsal", "daemon"],
     &["cli"],

@@ -8,8 +8,8 @@ use spacebridge::alert::Events;
 use spacebridge::clock::Clock;
 use spacebridge::config::RecordingConfig;
 use spacebridge::recording::{
-    Archive, Closing, EpisodeFact, EpisodeMeta, Finished, Limits, MissingFact, NewSegment, Recording, SessionFact,
-    ShowFact, Surroundings,
+    Archive, Closing, EpisodeFact, EpisodeMeta, Finished, Limits, MissingFact, NewSegment, Origin, Recording,
+    SessionFact, ShowFact, Surroundings,
 };
 
 const SESSION: &str = "1yNxaNvaMYQKj";
@@ -70,7 +70,8 @@ fn adts_frames(path: &Path) -> Vec<Vec<u8>> {
 }
 
 fn recording(parent: &Path) -> Recording {
-    let config = RecordingConfig { enabled: true, folder: parent.to_owned(), min_free_bytes: 0 };
+    let config =
+        RecordingConfig { enabled: true, folder: parent.to_owned(), min_free_bytes: 0, ..RecordingConfig::default() };
     let clock = Clock::system();
     let with = Surroundings { events: Events::new(clock.clone()), clock, limits: Limits::default() };
     let recording = Recording::create(&config, ShowFact { show: "night".into(), ..ShowFact::default() }, with)
@@ -96,6 +97,7 @@ fn segment(number: usize, bytes: Vec<u8>, media_time: i64, duration: u64) -> New
         program_date_time: None,
         listed_at: "2026-01-02T23:30:00Z".parse().expect("a time"),
         discontinuity: false,
+        origin: Origin::Live,
         facts: Vec::new(),
     }
 }
