@@ -154,19 +154,34 @@ async fn a_black_holed_ingest_is_replaced_within_10_seconds() {
     Tracks::of(again.last().expect("a recording")).assert_continuous_from(0);
 }
 
+/// A show with two live outputs: `a` through a proxy to `behind`, `b` straight to `healthy`.
+struct Pair {
+    behind: Nginx,
+    healthy: Nginx,
+    proxy: FaultProxy,
+    show: Show,
+    a: OutputHandle,
+    b: OutputHandle,
+}
+
+impl Pair {
+    async fn live() -> Self {
+        let (behind, healthy) = (Nginx::start("live").await, Nginx::start("live").await);
+        let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], behind.port))).await.expect("a proxy");
+        let show = Show::start();
+        let a = show.output("a", &format!("rtmp://127.0.0.1:{}/live", proxy.port()), None);
+        let b = show.output("b", &healthy.url(), None);
+        until_live(&a).await;
+        until_live(&b).await;
+        Self { behind, healthy, proxy, show, a, b }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "make drill"]
 async fn half_an_uplink_is_told_with_figures_and_kept() {
     let _turn = turn().await;
-    let (slow, healthy) = (Nginx::start("live").await, Nginx::start("live").await);
-    let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], slow.port))).await.expect("a proxy");
-    let show = Show::start();
-    let (a, b) = (
-        show.output("a", &format!("rtmp://127.0.0.1:{}/live", proxy.port()), None),
-        show.output("b", &healthy.url(), None),
-    );
-    until_live(&a).await;
-    until_live(&b).await;
+    let Pair { behind: slow, healthy, proxy, show, a, b: _b } = Pair::live().await;
     // 1.2 of 3.1 Mbit/s. The kernel's buffers take some megabytes before anything is late.
     proxy.set(Fault::Trickle { bytes_per_second: 150_000 }).await;
     let mut told = show.events.subscribe();
@@ -193,15 +208,7 @@ async fn half_an_uplink_is_told_with_figures_and_kept() {
 #[ignore = "make drill"]
 async fn a_stalled_connection_through_a_proxy_is_replaced_and_no_other_moves() {
     let _turn = turn().await;
-    let (victim, healthy) = (Nginx::start("live").await, Nginx::start("live").await);
-    let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], victim.port))).await.expect("a proxy");
-    let show = Show::start();
-    let (a, b) = (
-        show.output("a", &format!("rtmp://127.0.0.1:{}/live", proxy.port()), None),
-        show.output("b", &healthy.url(), None),
-    );
-    until_live(&a).await;
-    until_live(&b).await;
+    let Pair { behind: victim, healthy, proxy, show, a, b: _b } = Pair::live().await;
     victim.grows(11 * SECONDS_OF_BYTES).await;
     proxy.set(Fault::Stall { way: Way::Both }).await;
     let found = failure(&a, Instant::now(), 60).await;
