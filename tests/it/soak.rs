@@ -262,6 +262,7 @@ async fn soak_in_random_faults_loses_nothing_and_does_not_grow() {
     let outcome = drill.hold(|state| watch.look(state)).await;
     assert!(!watch.seen.is_empty(), "the bridge's process was never seen");
     let growths = watch.growths();
+    assert!(kills || minutes < 15 || !growths.is_empty(), "its growth was not judged");
     if growths.is_empty() {
         println!("No bridge lived long enough for its growth to be judged: that takes nine minutes.");
     }

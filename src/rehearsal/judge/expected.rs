@@ -23,6 +23,9 @@ const ON_ITS_WAY_MS: i64 = 4000;
 /// And so long after, until the show is carried again.
 const RECOVERY_MS: i64 = 20_000;
 
+/// A live list holds so many chunks: until one more is listed, the oldest can be read.
+const LISTED_CHUNKS: usize = 4;
+
 /// A second of the ruler that the space delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Second {
@@ -103,6 +106,26 @@ pub(super) fn in_the_recording(chunks: &[ChunkReport], diary: &Diary) -> Vec<u32
         chunk.announced && !chunk.silent && (!never || (chunk.listed_ms < healed && !deleted.contains(&chunk.sequence)))
     };
     seconds_of(chunks.iter().filter(fetchable)).into_iter().map(|second| second.index).collect()
+}
+
+/// Chunks of one space that were listed for long while nothing was wrong, and that the bridge never read in a list: it did
+/// not look. What came before the first that it did read is none of it.
+pub(super) fn overlooked(chunks: &[ChunkReport], troubles: &Troubles) -> Vec<u64> {
+    let Some(first) = chunks.iter().position(|chunk| chunk.announced) else { return Vec::new() };
+    let is_calm = |start: i64, end: i64| {
+        let listed = Span { start, end };
+        let wrong = |span: &Span| {
+            Span { start: span.start - UNSEEN_MS, end: span.end.saturating_add(SETTLING_MS) }.touches(&listed)
+        };
+        let killed = |kill: &i64| Span { start: *kill, end: kill + RECOVERY_MS }.touches(&listed);
+        !troubles.source.iter().any(wrong) && !troubles.kills.iter().any(killed)
+    };
+    let listed = chunks[first..].windows(LISTED_CHUNKS);
+    let overlooked = listed.filter(|listed| {
+        let [chunk, .., last] = listed else { return false };
+        !chunk.announced && is_calm(chunk.listed_ms, last.listed_ms)
+    });
+    overlooked.filter_map(|listed| listed.first()).map(|chunk| chunk.sequence).collect()
 }
 
 /// Seconds that lie whole in neighbouring chunks.

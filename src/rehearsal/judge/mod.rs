@@ -99,6 +99,12 @@ pub fn judge(evidence: &Evidence) -> Judgement {
     if !chunks.iter().any(|chunk| chunk.announced && chunk.served > 0) {
         reasons.push("the bridge fetched no sound from the space".to_owned());
     }
+    let of_spaces = evidence.space.earlier.iter().map(|space| &space.chunks).chain([&evidence.space.chunks]);
+    let overlooked: Vec<u64> = of_spaces.flat_map(|chunks| expected::overlooked(chunks, &troubles)).collect();
+    if let [first, ..] = overlooked[..] {
+        let count = overlooked.len();
+        reasons.push(format!("{count} segments were listed and the bridge never looked, the first is {first}"));
+    }
     let phase = phase_ms(evidence, &troubles);
     let outputs = evidence.ingests.iter().map(|ingest| {
         let (verdict, against, worth) = output::judge(ingest, &expected, &troubles, phase);

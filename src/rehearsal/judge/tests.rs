@@ -109,6 +109,25 @@ fn each_fault_is_told_in_words() {
 }
 
 #[test]
+fn a_bridge_that_does_not_look_is_told_unless_the_space_was_in_trouble() {
+    let stop_looking = |e: &mut Evidence| {
+        for (n, chunk) in e.space.chunks.iter_mut().enumerate() {
+            chunk.listed_ms = n as i64 * 3000;
+            (chunk.announced, chunk.served) = (n < 4, u32::from(n < 4));
+        }
+    };
+    let told = reasons(stop_looking);
+    let wanted = "3 segments were listed and the bridge never looked, the first is 4";
+    assert!(told.iter().any(|reason| reason == wanted), "{told:?}");
+    let told = reasons(|e| {
+        stop_looking(e);
+        e.diary.done.push(Deed { at_ms: 0, what: What::Space(Order::Freeze) });
+        e.diary.done.push(Deed { at_ms: 13_000, what: What::Space(Order::Thaw) });
+    });
+    assert!(!told.iter().any(|reason| reason.contains("never looked")), "{told:?}");
+}
+
+#[test]
 fn seconds_of_the_ruler_that_are_out_of_place_fail() {
     let reasons = reasons(|e| {
         for second in heard_at(e).iter_mut().skip(10) {
