@@ -226,7 +226,12 @@ impl Watch {
         if warm.len() < 3 * SAMPLES {
             return None;
         }
-        let (first, last) = (Usage::median(&warm[..SAMPLES]), Usage::median(&warm[warm.len() - SAMPLES..]));
+        let (mut first, mut last) = (Usage::median(&warm[..SAMPLES]), Usage::median(&warm[warm.len() - SAMPLES..]));
+        // A client keeps the connections of a trouble for some minutes, in case of the next: a leak raises the least.
+        let least = |samples: &[Usage]| samples.iter().map(|usage| usage.descriptors).min();
+        let third = warm.len() / 3;
+        first.descriptors = least(&warm[..third])?;
+        last.descriptors = least(&warm[warm.len() - third..])?;
         let pss_growth = last.pss_kb as f64 / first.pss_kb as f64 - 1.0;
         let minutes = ours.last()?.1.duration_since(*start).as_secs_f64() / 60.0;
         Some(Growth { pid, minutes, warm: first, end: last, pss_growth })
