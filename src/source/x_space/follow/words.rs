@@ -11,6 +11,9 @@ const HOLD: Duration = Duration::from_secs(3);
 /// The same once X or the chat said that the Space is over: only the second signal lacks.
 const HOLD_AT_END: Duration = Duration::from_secs(20);
 
+/// After a list that says that nothing follows, the next segment would not be due before this: a Space's target duration.
+const NEXT_DUE: Duration = Duration::from_secs(4);
+
 /// The words about one stretch of trouble.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Words {
@@ -43,7 +46,7 @@ impl Words {
     pub(super) fn on_list_end(&mut self, now: Instant) {
         let message =
             "the playlist says that nothing follows; it is looked at on, and X is asked whether the Space is over";
-        self.hold(Notice::warning("source.list_ended", message, None), now);
+        self.hold(Notice::warning("source.list_ended", message, None), now + NEXT_DUE);
     }
 
     fn hold(&mut self, notice: Notice, began: Instant) {
@@ -103,6 +106,17 @@ mod tests {
         assert_eq!(codes, ["source.absent", "source.server"]);
         assert_eq!(words.on_news(at(start, 30_000)).map(|notice| notice.code), Some("source.back"));
         assert_eq!(words.on_news(at(start, 31_000)), None);
+    }
+
+    #[test]
+    fn a_list_that_ends_between_two_segments_is_no_alarm() {
+        let start = Instant::now();
+        let mut words = Words::default();
+        words.on_list_end(start);
+        assert_eq!(words.on_tick(true, at(start, 6900)), None);
+        assert_eq!(words.on_news(at(start, 6950)), None);
+        words.on_list_end(at(start, 8000));
+        assert_eq!(words.on_tick(true, at(start, 15_000)).map(|notice| notice.code), Some("source.list_ended"));
     }
 
     #[test]
