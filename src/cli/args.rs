@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::recordings::RecordingsCommand;
 use crate::bridge::protocol::OutputAction;
 use crate::rehearsal::ingest::IngestArgs;
 use crate::rehearsal::space::SpaceArgs;
@@ -55,6 +56,9 @@ pub enum Command {
     /// What happened in a show, for the morning after
     #[command(subcommand)]
     Show(ShowCommand),
+    /// Recordings: what there is, whether it is whole, what becomes of it
+    #[command(subcommand)]
+    Recordings(RecordingsCommand),
     /// Say where a show's audio comes from, or point it at another space
     #[command(subcommand)]
     Source(SourceCommand),

@@ -11,6 +11,7 @@ mod logging;
 mod output;
 mod plain;
 mod prepare;
+mod recordings;
 mod rehearse;
 mod run;
 mod show;
@@ -75,6 +76,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::End(args) => end::run(&args),
         Command::Output(args) => output::run(&args),
         Command::Show(command) => show::run(&command),
+        Command::Recordings(command) => recordings::run(&command),
         Command::Source(args) => source::run(&args),
         Command::Check(args) => wiring::check(&args),
         Command::Doctor(args) => wiring::doctor(&args),

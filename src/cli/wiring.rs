@@ -15,7 +15,7 @@ use super::prepare::{self, Prepared};
 use super::{rehearse, runtime};
 use crate::bridge::{self, ShowEnd};
 use crate::clock::Clock;
-use crate::config::{Known, PresetDefaults, Secrets, ShowConfig, SourceKind};
+use crate::config::{Known, PresetDefaults, RecordingConfig, Secrets, ShowConfig, SourceKind};
 use crate::gst;
 use crate::output::preset::Preset;
 use crate::picture;
@@ -36,6 +36,13 @@ fn presets() -> Vec<PresetDefaults> {
         verified: preset.verified,
     };
     Preset::names().into_iter().filter_map(|name| Some(defaults(name, Preset::find(name)?))).collect()
+}
+
+/// The recordings' folder of a configuration.
+pub(super) fn recordings_of(file: &Path) -> anyhow::Result<RecordingConfig> {
+    let presets = presets();
+    let known = Known { presets: &presets, space_link: &space_link };
+    Ok(prepare::configuration_of(file, known)?.recording)
 }
 
 /// The id that a Space's link names.

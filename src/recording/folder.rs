@@ -118,17 +118,22 @@ impl Folder {
 
     /// Opens the file at a path of plain names below this folder.
     pub(super) fn open_path(&self, path: &str) -> io::Result<File> {
-        let mut names: Vec<&str> = path.split('/').collect();
-        let last = names.pop().unwrap_or_default();
-        if names.iter().chain([&last]).any(|name| name.is_empty() || *name == "." || *name == "..") {
+        if !is_inside(path) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a path inside the archive"));
         }
+        let mut names: Vec<&str> = path.split('/').collect();
+        let last = names.pop().unwrap_or_default();
         let mut folder = None;
         for name in names {
             folder = Some(folder.as_ref().unwrap_or(self).child(name)?);
         }
         folder.as_ref().unwrap_or(self).file(last, OFlags::RDONLY)
     }
+}
+
+/// Whether `path` is made of plain names, so that it stays inside the archive.
+pub(super) fn is_inside(path: &str) -> bool {
+    path.split('/').all(|name| !name.is_empty() && name != "." && name != "..")
 }
 
 /// Whether `name` may name a folder: `[0-9A-Za-z_-]`, 1 to 64 characters.

@@ -50,6 +50,11 @@ fn kept_spans(segments: &[SegmentFact]) -> Vec<(i64, i64)> {
     union(segments.iter().map(|segment| (segment.media_time, segment.end())).collect())
 }
 
+/// Samples of media time that are kept, counted once where two segments cover the same.
+pub(super) fn kept_samples(segments: &[SegmentFact]) -> i64 {
+    kept_spans(segments).iter().map(|(start, end)| end.saturating_sub(*start)).fold(0, i64::saturating_add)
+}
+
 /// Disjoint spans in order; those less than a frame apart are joined.
 fn union(mut spans: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
     spans.sort_unstable();

@@ -2,11 +2,16 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
 use super::error::RecordingError;
 use super::folder::Folder;
 
-const NAME: &str = "lock";
+pub(super) const NAME: &str = "lock";
+
+/// How often and in which pauses the lock is tried: a look at it takes microseconds.
+const LOOKS: u32 = 5;
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The lock on an archive. Dropping it gives the archive free.
 #[derive(Debug)]
@@ -18,7 +23,7 @@ impl Lock {
     /// Takes the lock and writes this process's id into it, for people.
     pub(super) fn take(folder: &Folder) -> Result<Self, RecordingError> {
         let mut file = folder.append(NAME).map_err(RecordingError::folder(folder.path()))?;
-        match file.try_lock() {
+        match patiently(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(RecordingError::Locked { folder: folder.path().to_owned(), pid: holder(&mut file) });
@@ -31,6 +36,26 @@ impl Lock {
         }
         Ok(Self { _file: file })
     }
+}
+
+/// Who writes the archive, if anybody does. Writes nothing.
+pub(super) fn holder_of(folder: &Folder) -> Option<String> {
+    let mut file = folder.open_path(NAME).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
+        _ => None,
+    }
+}
+
+/// Takes the lock; who only looks whether it is taken holds it for a moment.
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOOKS {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 fn holder(file: &mut File) -> String {

@@ -6,6 +6,7 @@
 
 mod adts;
 mod capture;
+pub mod catalogue;
 mod error;
 mod facts;
 mod finish;

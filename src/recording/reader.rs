@@ -100,6 +100,8 @@ pub struct Archive {
     pub resumes: u32,
     /// Whether the show is over.
     pub ended: bool,
+    /// Since when it is.
+    pub ended_at: Option<Timestamp>,
     /// Whole lines.
     pub entries: u64,
     /// Lines that cannot be used.
@@ -202,9 +204,9 @@ impl Archive {
             }
             Fact::Resumed { .. } => {
                 self.resumes += 1;
-                self.ended = false;
+                (self.ended, self.ended_at) = (false, None);
             }
-            Fact::Ended => self.ended = true,
+            Fact::Ended => (self.ended, self.ended_at) = (true, Some(at)),
             Fact::SessionStarted(info) | Fact::SessionChanged(info) => self.learn(at, info),
             Fact::SessionEnded(info) => self.learn(at, SessionFact { ended: true, ..info }),
             Fact::Segment(segment) => self.session_mut(&segment.session, at).keep(segment),

@@ -12,19 +12,19 @@ fn surroundings(limits: Limits) -> Surroundings {
     Surroundings { events: Events::new(clock.clone()), clock, limits }
 }
 
-fn quick() -> Surroundings {
+pub(super) fn quick() -> Surroundings {
     surroundings(Limits { retry: Duration::from_millis(50), ..Limits::default() })
 }
 
-fn config(folder: &Path) -> RecordingConfig {
+pub(super) fn config(folder: &Path) -> RecordingConfig {
     RecordingConfig { enabled: true, folder: folder.to_owned(), min_free_bytes: 0, ..RecordingConfig::default() }
 }
 
-fn show() -> ShowFact {
+pub(super) fn show() -> ShowFact {
     ShowFact { show: "test".into(), title: Some("A \u{1b}[31mtitle".into()), ..ShowFact::default() }
 }
 
-fn segment(sequence: u64, bytes: &[u8]) -> NewSegment {
+pub(super) fn segment(sequence: u64, bytes: &[u8]) -> NewSegment {
     NewSegment {
         session: "1yNxaNvaMYQKj".into(),
         sequence,
@@ -40,7 +40,7 @@ fn segment(sequence: u64, bytes: &[u8]) -> NewSegment {
     }
 }
 
-fn body(sequence: u64) -> Vec<u8> {
+pub(super) fn body(sequence: u64) -> Vec<u8> {
     let mut bytes = vec![sequence as u8; 36_000];
     bytes[..8].copy_from_slice(&sequence.to_be_bytes());
     bytes
