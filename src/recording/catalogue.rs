@@ -25,6 +25,9 @@ const MOST_ENTRIES: usize = 20_000;
 /// Names that are told where one was not found or means several.
 const TOLD: usize = 3;
 
+/// Formats of exports that hold the audio, and not only a picture or a list.
+const AUDIO_FORMATS: [&str; 6] = ["m4a", "mp3", "opus", "flac", "wav", "mp4"];
+
 /// An archive in a few figures.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
@@ -62,6 +65,8 @@ pub struct Summary {
     pub marks: u64,
     /// Files that somebody had made.
     pub exports: u64,
+    /// Whether one of these holds its audio.
+    pub exported: bool,
     /// Whether it is never to be deleted by itself.
     pub keep: bool,
     /// Process that writes it now; `unknown` where the lock does not say.
@@ -109,6 +114,7 @@ impl Summary {
             repair_pending: archive.sessions.iter().any(pending),
             marks: archive.sessions.iter().map(|session| session.marks.len() as u64).sum(),
             exports: archive.exports.len() as u64,
+            exported: archive.exports.iter().any(|export| AUDIO_FORMATS.contains(&export.format.as_str())),
             keep: archive.keep,
             written_by: Folder::open(&archive.folder).ok().and_then(|open| lock::holder_of(&open)),
             damaged_lines: archive.damage.len() as u64,

@@ -5,11 +5,30 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 /// Files and folders are for the operator's other tools too; nothing in them is secret. The umask may take more away.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
+
+/// What an entry of a folder is, a link by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    File,
+    Folder,
+    /// A link, a pipe, a device.
+    Other,
+}
+
+impl Kind {
+    fn of(kind: FileType) -> Self {
+        match kind {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Folder,
+            _ => Self::Other,
+        }
+    }
+}
 
 /// An open folder of an archive.
 #[derive(Debug)]
@@ -40,7 +59,7 @@ impl Folder {
         }
     }
 
-    fn child(&self, name: &str) -> io::Result<Self> {
+    pub(super) fn child(&self, name: &str) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())?;
         Ok(Self { fd, path: self.path.join(name) })
@@ -116,18 +135,66 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// Opens the file at a path of plain names below this folder.
-    pub(super) fn open_path(&self, path: &str) -> io::Result<File> {
+    /// What lies in here, by name. What has a name that is no UTF-8 is none of ours and nothing to open.
+    pub(super) fn entries(&self) -> io::Result<Vec<(String, Kind)>> {
+        let mut entries = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.fd)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else {
+                entries.push((entry.file_name().to_string_lossy().into_owned(), Kind::Other));
+                continue;
+            };
+            if name == "." || name == ".." {
+                continue;
+            }
+            // Some filesystems do not tell the type with the name.
+            let kind = match entry.file_type() {
+                FileType::Unknown => {
+                    FileType::from_raw_mode(rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)
+                }
+                known => known,
+            };
+            entries.push((name.to_owned(), Kind::of(kind)));
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    /// Removes the file, or the folder if it is empty, at a path of plain names; the bytes of a file. What is gone
+    /// already is no error.
+    pub(super) fn remove_path(&self, path: &str, kind: Kind) -> io::Result<u64> {
+        let (parent, name) = match path.rsplit_once('/') {
+            Some((parent, name)) => (Some(self.descend(parent)?), name),
+            None => (None, path),
+        };
+        let parent = parent.as_ref().unwrap_or(self);
+        let bytes = rustix::fs::statat(&parent.fd, name, AtFlags::SYMLINK_NOFOLLOW).map_or(0, |stat| stat.st_size);
+        let flags = if kind == Kind::Folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        match rustix::fs::unlinkat(&parent.fd, name, flags) {
+            // A folder that is not empty holds what is not ours.
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(u64::try_from(bytes).unwrap_or(0)),
+            Err(rustix::io::Errno::NOTEMPTY) if kind == Kind::Folder => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The folder at a path of plain names below this one.
+    fn descend(&self, path: &str) -> io::Result<Self> {
         if !is_inside(path) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a path inside the archive"));
         }
-        let mut names: Vec<&str> = path.split('/').collect();
-        let last = names.pop().unwrap_or_default();
-        let mut folder = None;
-        for name in names {
-            folder = Some(folder.as_ref().unwrap_or(self).child(name)?);
+        let mut names = path.split('/');
+        let first = self.child(names.next().unwrap_or_default())?;
+        names.try_fold(first, |folder, name| folder.child(name))
+    }
+
+    /// Opens the file at a path of plain names below this folder.
+    pub(super) fn open_path(&self, path: &str) -> io::Result<File> {
+        match path.rsplit_once('/') {
+            Some((parent, name)) if is_inside(name) => self.descend(parent)?.file(name, OFlags::RDONLY),
+            None if is_inside(path) => self.file(path, OFlags::RDONLY),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a path inside the archive")),
         }
-        folder.as_ref().unwrap_or(self).file(last, OFlags::RDONLY)
     }
 }
 

@@ -16,7 +16,7 @@ use super::reader::{Scan, scan};
 pub(super) const NAME: &str = "journal.jsonl";
 
 /// Where the bytes of torn ends are put, in case somebody wants to look at them.
-const TORN_NAME: &str = "journal.torn";
+pub(super) const TORN_NAME: &str = "journal.torn";
 
 /// A journal that is open for writing.
 #[derive(Debug)]
@@ -64,12 +64,10 @@ impl Journal {
 }
 
 fn keep_torn_end(folder: &Folder, journal: &mut File, from: u64) -> io::Result<()> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
+    use std::io::{Seek as _, SeekFrom};
     journal.seek(SeekFrom::Start(from))?;
-    let mut torn = Vec::new();
-    journal.take(line::MAX_LINE as u64).read_to_end(&mut torn)?;
     let mut file = folder.append(TORN_NAME)?;
-    file.write_all(&torn)?;
+    io::copy(journal, &mut file)?;
     file.write_all(b"\n")?;
     file.sync_all()
 }

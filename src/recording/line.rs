@@ -35,6 +35,9 @@ pub enum LineError {
     /// It is not whole: the checksum is missing or another one.
     #[error("the line is torn or was altered")]
     Check,
+    /// It stands in the journal already, as after a block of the disk was written twice.
+    #[error("the line is there a second time")]
+    Repeated,
     /// It is whole, and written by a version that this one does not know.
     #[error("the line has format version {0}, this program reads version {FORMAT_VERSION}: use a newer spacebridge")]
     Newer(u64),
@@ -102,6 +105,12 @@ fn verified_body(line: &[u8]) -> Option<&[u8]> {
     let (body, tail) = line.split_at_checked(line.len().checked_sub(tail)?)?;
     let digits = tail.strip_prefix(CHECK_KEY)?.strip_suffix(b"\"}")?;
     (digits == check_of(body).as_bytes()).then_some(body)
+}
+
+/// The checksum that a line ends with, as a number.
+pub(super) fn check_digits(line: &[u8]) -> u64 {
+    let digits = line.strip_suffix(b"\"}").and_then(|line| line.last_chunk::<CHECK_DIGITS>());
+    digits.and_then(|digits| u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()).unwrap_or(0)
 }
 
 fn check_of(body: &[u8]) -> String {

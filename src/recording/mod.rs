@@ -12,12 +12,16 @@ mod facts;
 mod finish;
 mod folder;
 mod gaps;
+mod inventory;
 mod journal;
 mod line;
 mod lock;
 mod reader;
+pub mod removal;
+pub mod retention;
 mod store;
 mod track;
+pub mod verify;
 mod writer;
 
 use std::collections::VecDeque;

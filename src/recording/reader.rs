@@ -50,7 +50,7 @@ pub fn scan(file: &mut File, mut visit: impl FnMut(Entry)) -> io::Result<Scan> {
     file.seek(SeekFrom::Start(0))?;
     let mut reader = BufReader::new(file);
     let (mut scan, mut offset, mut suspects) = (Scan::default(), 0, Vec::new());
-    let mut line = Vec::new();
+    let (mut line, mut seen) = (Vec::new(), HashSet::new());
     loop {
         line.clear();
         let length = reader.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line)? as u64;
@@ -60,6 +60,10 @@ pub fn scan(file: &mut File, mut visit: impl FnMut(Entry)) -> io::Result<Scan> {
         let whole = line.pop_if(|byte| *byte == b'\n').is_some();
         let result = if whole { line::decode(&line) } else { Err(LineError::Check) };
         match result {
+            // Two lines with one number can be the work of two writers; the same line twice is none of anybody's.
+            Ok(entry) if !seen.insert((entry.seq, line::check_digits(&line))) => {
+                scan.damage.push(Damage { offset, error: LineError::Repeated });
+            }
             Ok(entry) => {
                 scan.last_seq = scan.last_seq.max(entry.seq);
                 scan.entries += 1;

@@ -265,6 +265,8 @@ fn bounded(mut fact: Fact) -> Fact {
         Fact::Gap(gap) => text(&mut gap.cause),
         Fact::State { state, words } => [state, words].into_iter().for_each(text),
         Fact::CaptureLost { cause, .. } => text(cause),
+        Fact::Mark(mark) => text(&mut mark.title),
+        Fact::Repair(repair) => text(&mut repair.tried),
         Fact::Note { text: note } => text(note),
         _ => {}
     }
