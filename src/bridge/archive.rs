@@ -15,8 +15,8 @@ use crate::clock::Clock;
 use crate::config::ShowConfig;
 use crate::media::SAMPLE_RATE;
 use crate::recording::{
-    Closing, EpisodeMeta, GapFact, Limits, MissingFact, NewSegment, Origin, Recording, RecordingError, SessionFact,
-    ShowFact, Surroundings,
+    Closing, EpisodeMeta, GapFact, Limits, MarkFact, MissingFact, NewSegment, Origin, Recording, RecordingError,
+    SessionFact, ShowFact, Surroundings,
 };
 use crate::source::{MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase};
 use crate::status::RecordingStatus;
@@ -234,6 +234,12 @@ impl Archive {
         if let Some(recording) = &self.recording {
             recording.end_capture(&self.shared().session.session);
         }
+    }
+
+    /// Names a place in a session. False where nothing is recorded.
+    pub(super) fn mark(&self, session: &str, media_time: i64, title: &str) -> bool {
+        let mark = MarkFact { session: session.to_owned(), media_time, title: title.to_owned() };
+        self.recording.as_ref().inspect(|recording| recording.mark(mark)).is_some()
     }
 
     /// The show entered a state.

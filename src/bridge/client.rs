@@ -12,12 +12,13 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::protocol::{
-    ALERT_EVENT, EventPlace, Hello, OutputAction, Problem, STATUS_EVENT, SourceAccepted, SourceOrder, Update,
-    VERSION_HEADER, speaks,
+    ALERT_EVENT, EventPlace, Hello, MarkAccepted, MarkOrder, OutputAction, Problem, STATUS_EVENT, SourceAccepted,
+    SourceOrder, Update, VERSION_HEADER, speaks,
 };
 use super::sse;
 use super::state_folder::{StateFolder, shows_on_the_air};
@@ -127,14 +128,23 @@ impl BridgeClient {
         self.ask(Method::GET, "/v1/source").await
     }
 
+    /// Names the place that is being heard.
+    pub async fn mark(&self, title: &str) -> Result<MarkAccepted, ClientError> {
+        self.send_order("/v1/mark", &MarkOrder { title: title.to_owned() }).await
+    }
+
     /// Points the show at another source; its name.
     pub async fn set_source(&self, url: &str) -> Result<String, ClientError> {
-        let order = serde_json::to_vec(&SourceOrder { url: url.to_owned() })
-            .map_err(|error| ClientError::Garbled(error.to_string()))?;
-        let mut request = request(Method::POST, "/v1/source")?;
+        let order = SourceOrder { url: url.to_owned() };
+        self.send_order::<SourceAccepted>("/v1/source", &order).await.map(|accepted| accepted.source)
+    }
+
+    async fn send_order<T: DeserializeOwned>(&self, path: &str, order: &impl Serialize) -> Result<T, ClientError> {
+        let order = serde_json::to_vec(order).map_err(|error| ClientError::Garbled(error.to_string()))?;
+        let mut request = request(Method::POST, path)?;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Full::from(order);
-        self.exchange::<SourceAccepted>(request).await.map(|accepted| accepted.source)
+        self.exchange(request).await
     }
 
     /// Follows the show: events after `place` (all that are remembered without one), and the status at 4 Hz.

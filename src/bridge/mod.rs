@@ -6,6 +6,7 @@ mod board;
 pub mod client;
 mod conductor;
 mod desk;
+mod housekeeping;
 mod keeper;
 pub(crate) mod obituary;
 mod orphan;

@@ -54,6 +54,13 @@ pub enum BridgeCommand {
         /// Whether it is being done; the text says why not.
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// Names the place that is being heard.
+    Mark {
+        /// The operator's words.
+        title: String,
+        /// Where it lies; the text says why not.
+        reply: oneshot::Sender<Result<MarkAccepted, String>>,
+    },
     /// Points the show at another source.
     Source {
         /// A Space's link, the address of a playlist or of other live audio.
@@ -75,6 +82,24 @@ pub struct SourceOrder {
 pub struct SourceAccepted {
     /// A short name of the source, without secrets.
     pub source: String,
+}
+
+/// Body of `POST /v1/mark`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkOrder {
+    /// The operator's words.
+    pub title: String,
+}
+
+/// Answer of `POST /v1/mark`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MarkAccepted {
+    /// The session's id.
+    pub session: String,
+    /// The place, in seconds of the session's media time.
+    pub seconds: f64,
+    /// The words as they are kept.
+    pub title: String,
 }
 
 /// What can be done with an output.

@@ -1,4 +1,4 @@
-//! The routes of a bridge's protocol. One route reads a body, with a bound; all else of a request needs a bound of time
+//! The routes of a bridge's protocol. Two routes read a body, with a bound; all else of a request needs a bound of time
 //! alone.
 
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{
-    ALERT_EVENT, BridgeCommand, BridgeService, EventPlace, Hello, OutputAction, Problem, STATUS_EVENT,
+    ALERT_EVENT, BridgeCommand, BridgeService, EventPlace, Hello, MarkOrder, OutputAction, Problem, STATUS_EVENT,
     STATUS_INTERVAL_MS, SourceAccepted, SourceOrder, VERSION_HEADER,
 };
 use crate::alert::Event;
@@ -51,6 +51,7 @@ pub(super) fn router(service: BridgeService, token: CancellationToken) -> Router
         .route("/v1/outputs", get(outputs))
         .route("/v1/outputs/{name}/{action}", post(output))
         .route("/v1/source", get(sources).post(source).layer(DefaultBodyLimit::max(BODY_MAX)))
+        .route("/v1/mark", post(mark).layer(DefaultBodyLimit::max(BODY_MAX)))
         .route("/v1/end", post(end))
         .route("/v1/suspend", post(suspend))
         .fallback(no_route)
@@ -132,6 +133,20 @@ async fn source(State(served): State<Served>, body: Result<Json<SourceOrder>, Js
     match answer.await {
         Ok(Ok(source)) => Ok((StatusCode::ACCEPTED, Json(SourceAccepted { source })).into_response()),
         Ok(Err(detail)) => Err(problem(StatusCode::CONFLICT, "refused", "The show keeps its source.", &detail)),
+        Err(_) => Err(over()),
+    }
+}
+
+async fn mark(State(served): State<Served>, body: Result<Json<MarkOrder>, JsonRejection>) -> Answer<Response> {
+    let Json(MarkOrder { title }) = body.map_err(|rejection| {
+        let detail = format!("Send {{\"title\": \"Climate\"}} as application/json: {rejection}.");
+        problem(StatusCode::BAD_REQUEST, "bad-request", "The order cannot be understood.", &detail)
+    })?;
+    let (reply, answer) = oneshot::channel();
+    order(&served, BridgeCommand::Mark { title, reply }).await?;
+    match answer.await {
+        Ok(Ok(marked)) => Ok((StatusCode::OK, Json(marked)).into_response()),
+        Ok(Err(detail)) => Err(problem(StatusCode::CONFLICT, "refused", "Nothing was marked.", &detail)),
         Err(_) => Err(over()),
     }
 }

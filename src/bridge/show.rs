@@ -3,6 +3,7 @@
 mod begin;
 mod close;
 mod gate;
+mod mark;
 mod on_air;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::archive::Archive;
 use super::board::Board;
@@ -106,6 +108,8 @@ struct Show {
     watchdog: Watchdog,
     /// A signal from outside asks for a suspension.
     suspend: CancellationToken,
+    /// Says when the recording's disk is short.
+    _disk: Option<AbortOnDropHandle<()>>,
     _lock: ShowLock,
 }
 
@@ -174,6 +178,7 @@ impl Show {
                 Some(command) = self.commands.recv() => match command {
                     BridgeCommand::End => return Verdict::End,
                     BridgeCommand::Suspend => return Verdict::Suspend,
+                    BridgeCommand::Mark { title, reply } => drop(reply.send(self.mark(&title))),
                     BridgeCommand::Source { url, reply } => drop(reply.send(self.set_source(&url))),
                     BridgeCommand::Output { name, action, reply } => {
                         self.gate.leave(&name);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::mark::MarkArgs;
 use super::recordings::RecordingsCommand;
 use crate::bridge::protocol::OutputAction;
 use crate::rehearsal::ingest::IngestArgs;
@@ -56,6 +57,8 @@ pub enum Command {
     /// What happened in a show, for the morning after
     #[command(subcommand)]
     Show(ShowCommand),
+    /// Name the place that is being heard, for the chapters of an export
+    Mark(MarkArgs),
     /// Recordings: what there is, whether it is whole, what becomes of it
     #[command(subcommand)]
     Recordings(RecordingsCommand),

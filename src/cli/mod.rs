@@ -8,6 +8,7 @@ pub mod doctor;
 mod end;
 mod follow;
 mod logging;
+mod mark;
 mod output;
 mod plain;
 mod prepare;
@@ -76,6 +77,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::End(args) => end::run(&args),
         Command::Output(args) => output::run(&args),
         Command::Show(command) => show::run(&command),
+        Command::Mark(args) => mark::run(&args),
         Command::Recordings(command) => recordings::run(&command),
         Command::Source(args) => source::run(&args),
         Command::Check(args) => wiring::check(&args),

@@ -19,6 +19,7 @@ mod lock;
 mod reader;
 pub mod removal;
 pub mod retention;
+pub mod room;
 mod store;
 mod track;
 pub mod verify;

@@ -21,7 +21,7 @@ use crate::bridge::protocol::BridgeService;
 use crate::bridge::state_folder::{ShowRecord, StateError, StateFolder, fingerprint};
 use crate::bridge::telling::Telling;
 use crate::bridge::watchdog::{Progress, Watchdog};
-use crate::bridge::{BridgeError, obituary, socket, sources};
+use crate::bridge::{BridgeError, housekeeping, obituary, socket, sources};
 use crate::clock::Clock;
 use crate::config::{Secrets, ShowConfig};
 use crate::encode::audio::{AudioEncode, AudioFeed};
@@ -44,6 +44,10 @@ impl Show {
         obituary::tell(&folder, &events);
         let record = take_up(&folder, &config, &clock)?;
         let archive = Archive::open(&config, record.archive.as_deref(), &clock, &events)?;
+        housekeeping::tidy(&config.recording, &events, &clock);
+        let disk = archive
+            .folder()
+            .map(|folder| housekeeping::watch_disk(folder, &config.recording, archive.status(), &events));
         let (slots, link) = take_sources(&config, &secrets, &record, &clock, &events)?;
         let (encode, feed) = AudioEncode::start(config.program.sample_rate, config.program.audio_kbps)?;
         let (program, desk) = start_media(&config, encode, &slots, &clock, &events).await?;
@@ -102,6 +106,7 @@ impl Show {
             telling,
             watchdog,
             suspend: CancellationToken::new(),
+            _disk: disk,
             _lock: lock,
         };
         show.save_record();

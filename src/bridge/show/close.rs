@@ -7,12 +7,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{HAND_ON, STATUS_INTERVAL, Show, ShowEnd};
 use crate::bridge::conductor::Outcome;
+use crate::bridge::housekeeping;
 use crate::bridge::protocol::BridgeCommand;
 use crate::media::ProgramTime;
 use crate::status::ShowState;
 
 /// How long the conductor may take to stop: its source has 2 s.
 const STOPPING: Duration = Duration::from_secs(3);
+
+/// How long the end waits for old recordings to be deleted: a disk that hangs holds no show.
+const TIDYING: Duration = Duration::from_secs(20);
 
 impl Show {
     /// Waits until what was placed is heard; a second word to end or suspend cuts it short.
@@ -40,6 +44,7 @@ impl Show {
                 Some(command) = self.commands.recv() => match command {
                     BridgeCommand::End | BridgeCommand::Suspend => return,
                     BridgeCommand::Output { name, action, reply } => drop(reply.send(self.outputs.act(&name, action).await)),
+                    BridgeCommand::Mark { title, reply } => drop(reply.send(self.mark(&title))),
                     BridgeCommand::Source { reply, .. } => drop(reply.send(Err("The show is ending.".to_owned()))),
                 },
                 // A host that goes down does not wait for a closing slate.
@@ -74,6 +79,12 @@ impl Show {
         let files = self.archive.finish(&self.config, &self.events).await;
         for file in &files {
             self.events.info("recording.file", "recording", format!("Ready to post: {file}"));
+        }
+        let tidying = housekeeping::tidy(&self.config.recording, &self.events, &self.clock);
+        if let Some(tidying) = tidying
+            && tokio::time::timeout(TIDYING, tidying).await.is_err()
+        {
+            tracing::warn!("Old recordings are still being deleted; the next show goes on with it.");
         }
         self.record.ended_at = Some(self.clock.wall());
         self.close(ShowState::Ended).await;

@@ -153,7 +153,7 @@ impl One {
 }
 
 /// Opens the archive to add to it, and closes it when that is on the disk.
-fn edited(folder: &Path, change: impl FnOnce(&Recording)) -> anyhow::Result<()> {
+pub(super) fn edited(folder: &Path, change: impl FnOnce(&Recording)) -> anyhow::Result<()> {
     let clock = Clock::system();
     let with = Surroundings { events: Events::new(clock.clone()), clock, limits: Limits::default() };
     // So little fits wherever anything fits.
