@@ -139,7 +139,7 @@ impl VideoFormat {
 pub struct EncodedLoop {
     /// The AVCDecoderConfigurationRecord of ISO/IEC 14496-15.
     pub codec_data: Bytes,
-    /// [`VideoFormat::loop_frames`] access units in AVC format; the first is an IDR picture, there are no B-frames.
+    /// Access units in AVC format, [`VideoFormat::loop_frames`] of them on the air; the first is an IDR picture, there are no B-frames.
     pub frames: Vec<Bytes>,
     /// Size and rate.
     pub format: VideoFormat,

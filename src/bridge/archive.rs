@@ -13,10 +13,11 @@ use jiff::tz::TimeZone;
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::ShowConfig;
+use crate::episode::{self, EpisodeMeta};
 use crate::media::SAMPLE_RATE;
 use crate::recording::{
-    Closing, EpisodeMeta, GapFact, Limits, MarkFact, MissingFact, NewSegment, Origin, Recording, RecordingError,
-    SessionFact, ShowFact, Surroundings,
+    Closing, GapFact, Limits, MarkFact, MissingFact, NewSegment, Origin, Recording, RecordingError, SessionFact,
+    ShowFact, Surroundings,
 };
 use crate::source::{MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase};
 use crate::status::RecordingStatus;
@@ -267,7 +268,7 @@ impl Archive {
             timezone: TimeZone::get(&config.show.timezone).unwrap_or(TimeZone::UTC),
             cover: config.slate.artwork.clone(),
         };
-        let files = match recording.finish(meta).await {
+        let files = match episode::finish(recording, meta).await {
             Ok(finished) => {
                 for note in finished.notes {
                     events.info("recording.note", "recording", note);

@@ -166,7 +166,8 @@ mod tests {
         let events = Events::new(Clock::system());
         let expired = |name: &str| Expired { name: name.into(), folder: name.into(), bytes: 1, limit: Limit::Age };
         let stays = |name: &str| Protected { name: name.into(), limit: Limit::Size, by: Protection::NotExported };
-        let plan = Plan { delete: vec![expired("a"), expired("b"), expired("c")], protected: vec![stays("c"), stays("d")] };
+        let plan =
+            Plan { delete: vec![expired("a"), expired("b"), expired("c")], protected: vec![stays("c"), stays("d")] };
         apply(&plan, &events, |one| if one.name == "b" { Err(RecordingError::Closed) } else { Ok(()) });
         let codes: Vec<String> = events.recent(10).into_iter().map(|event| event.code).collect();
         assert_eq!(codes, ["recording.expired", "recording.expire", "recording.expired", "recording.retention"]);

@@ -40,9 +40,14 @@ fn presets() -> Vec<PresetDefaults> {
 
 /// The recordings' folder of a configuration.
 pub(super) fn recordings_of(file: &Path) -> anyhow::Result<RecordingConfig> {
+    Ok(show_of(file)?.recording)
+}
+
+/// A configuration, without its secrets.
+pub(super) fn show_of(file: &Path) -> anyhow::Result<ShowConfig> {
     let presets = presets();
     let known = Known { presets: &presets, space_link: &space_link };
-    Ok(prepare::configuration_of(file, known)?.recording)
+    prepare::configuration_of(file, known)
 }
 
 /// The id that a Space's link names.

@@ -51,51 +51,6 @@ const MONTHS: [glib::DateMonth; 12] = [
     glib::DateMonth::December,
 ];
 
-/// Sets the tags of an mp4mux.
-pub(super) fn set_mp4(mux: &gst::Element, tags: &FileTags) {
-    let Some(setter) = mux.dynamic_cast_ref::<gst::TagSetter>() else { return };
-    if let Some(title) = &tags.title {
-        setter.add_tag::<gst::tags::Title>(&title.as_str(), MODE);
-    }
-    if let Some(artist) = &tags.artist {
-        setter.add_tag::<gst::tags::Artist>(&artist.as_str(), MODE);
-    }
-    if let Some(date) = tags.date {
-        set_mp4_date(setter, date);
-    }
-    if let Some(cover) = &tags.cover {
-        let caps = gst::Caps::new_empty_simple(cover.media_type);
-        let buffer = gst::Buffer::from_slice(cover.bytes.clone());
-        let sample = gst::Sample::builder().buffer(&buffer).caps(&caps).build();
-        setter.add_tag::<gst::tags::Image>(&sample, MODE);
-    }
-}
-
-/// mp4mux writes 2 January as `2026-1-2`, which is no ISO 8601 date: it gets the whole atom instead.
-fn set_mp4_date(setter: &gst::TagSetter, (year, month, day): (u16, u8, u8)) {
-    let atom = gst::Buffer::from_slice(date_atom(&format!("{year:04}-{month:02}-{day:02}")));
-    let info = gst::Structure::builder("application/x-gst-qt-ilst-tag").field("style", "itunes").build();
-    let sample = gst::Sample::builder().buffer(&atom).info(info).build();
-    let mut list = gst::TagList::new();
-    let new = list.get_mut().expect("a new list has one owner");
-    // The name under which the plugin's own demultiplexer hands over atoms that it does not know.
-    match new.add_generic("private-qt-tag", sample, gst::TagMergeMode::Append) {
-        Ok(()) => setter.merge_tags(&list, gst::TagMergeMode::Append),
-        Err(error) => tracing::debug!(%error, "The date could not be added."),
-    }
-}
-
-/// An iTunes-style `©day` atom with its text.
-fn date_atom(date: &str) -> Vec<u8> {
-    const UTF8_TEXT: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 0];
-    let atom = |kind: &[u8], body: &[u8]| {
-        let size = (8 + body.len() as u32).to_be_bytes();
-        [&size[..], kind, body].concat()
-    };
-    let data = atom(b"data", &[&UTF8_TEXT[..], date.as_bytes()].concat());
-    atom(b"\xA9day", &data)
-}
-
 /// Text that stands in a file for another of the same length.
 #[derive(Debug)]
 pub(super) struct StandIn {

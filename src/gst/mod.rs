@@ -12,6 +12,7 @@ mod template;
 pub mod aac_encode;
 pub mod decode;
 pub mod decode_file;
+pub mod decode_frames;
 pub mod elements;
 pub mod measure;
 pub mod pcm_capture;

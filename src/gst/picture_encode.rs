@@ -68,14 +68,31 @@ pub fn fits(format: VideoFormat) -> bool {
 pub fn encode_loop(
     format: VideoFormat,
     video_kbps: u32,
+    frame: impl FnMut(usize) -> Vec<u8>,
+) -> Result<EncodedLoop, GstError> {
+    encode_group(format, format.loop_frames(), video_kbps, frame)
+}
+
+/// Encodes one frame as a closed group of `count` pictures that all show it: a large first one and tiny others. Blocks.
+///
+/// # Errors
+/// As [`encode_loop`].
+pub fn encode_still(format: VideoFormat, count: usize, frame: &[u8]) -> Result<EncodedLoop, GstError> {
+    encode_group(format, count, 0, |_| frame.to_vec())
+}
+
+fn encode_group(
+    format: VideoFormat,
+    count: usize,
+    video_kbps: u32,
     mut frame: impl FnMut(usize) -> Vec<u8>,
 ) -> Result<EncodedLoop, GstError> {
-    let pipeline = build(format, video_kbps)?;
+    let pipeline = build(format, count, video_kbps)?;
     let input: AppSrc = pipeline.element("in")?;
     let collected = collect(&pipeline.element("out")?);
     pipeline.play_blocking()?;
     let frame_size = Planes::new(format.width, format.height).frame();
-    for index in 0..format.loop_frames() {
+    for index in 0..count {
         let data = frame(index);
         if data.len() != frame_size {
             return Err(failed(&pipeline, format!("frame {index} has {} bytes, not {frame_size}", data.len())));
@@ -91,7 +108,7 @@ pub fn encode_loop(
     }
     pipeline.wait_for_end(PATIENCE)?;
     let collected = std::mem::take(&mut *collected.lock().map_err(|_| failed(&pipeline, "the sink panicked".into()))?);
-    checked(&pipeline, collected, format)
+    checked(&pipeline, collected, format, count)
 }
 
 /// Waits until few frames lie before the encoder. An input that blocks would do so for ever once the encoder failed.
@@ -108,7 +125,7 @@ fn wait_for_room(pipeline: &Pipeline, input: &AppSrc) -> Result<(), GstError> {
     Ok(())
 }
 
-fn build(format: VideoFormat, video_kbps: u32) -> Result<Pipeline, GstError> {
+fn build(format: VideoFormat, count: usize, video_kbps: u32) -> Result<Pipeline, GstError> {
     if !fits(format) {
         let reason = format!("frames of {}x{} at {}/s cannot be encoded", format.width, format.height, format.fps);
         return Err(GstError::Build { name: "picture", reason });
@@ -117,7 +134,7 @@ fn build(format: VideoFormat, video_kbps: u32) -> Result<Pipeline, GstError> {
         ("width", Hole::Int(i64::from(format.width))),
         ("height", Hole::Int(i64::from(format.height))),
         ("rate", Hole::Fraction(format.fps, 1)),
-        ("frames", Hole::Int(format.loop_frames() as i64)),
+        ("frames", Hole::Int(count as i64)),
     ])?;
     let encoder: gst::Element = pipeline.element("encoder")?;
     if video_kbps > 0 {
@@ -179,10 +196,15 @@ fn buffer(data: Vec<u8>, index: u64, fps: u32) -> gst::Buffer {
 }
 
 /// Holds the encoder to what every output relies on.
-fn checked(pipeline: &Pipeline, collected: Collected, format: VideoFormat) -> Result<EncodedLoop, GstError> {
+fn checked(
+    pipeline: &Pipeline,
+    collected: Collected,
+    format: VideoFormat,
+    wanted: usize,
+) -> Result<EncodedLoop, GstError> {
     let Collected { codec_data, frames, starts_with_key_frame } = collected;
-    if frames.len() != format.loop_frames() || !starts_with_key_frame || codec_data.is_empty() {
-        let (count, wanted) = (frames.len(), format.loop_frames());
+    if frames.len() != wanted || !starts_with_key_frame || codec_data.is_empty() {
+        let count = frames.len();
         return Err(failed(
             pipeline,
             format!(

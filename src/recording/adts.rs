@@ -8,7 +8,7 @@ const RATES: [u32; 13] =
 
 /// What a decoder must know of a run of frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct AacConfig {
+pub struct AacConfig {
     /// MPEG-4 audio object type: 2 is AAC-LC.
     pub object_type: u8,
     /// Sample rate, in Hz.
@@ -19,7 +19,8 @@ pub(super) struct AacConfig {
 
 impl AacConfig {
     /// The AudioSpecificConfig of ISO/IEC 14496-3.
-    pub(super) fn specific_config(&self) -> [u8; 2] {
+    #[must_use]
+    pub fn specific_config(&self) -> [u8; 2] {
         let rate = RATES.iter().position(|rate| *rate == self.sample_rate).unwrap_or(3) as u8;
         let channels = if self.channels == 8 { 7 } else { self.channels as u8 };
         [self.object_type << 3 | rate >> 1, (rate & 1) << 7 | channels << 3]
@@ -27,7 +28,7 @@ impl AacConfig {
 
     /// The configuration that an AudioSpecificConfig states, if an ADTS header could state it too: frames of 1024
     /// samples and nothing layered on top.
-    pub(super) fn from_specific_config(bytes: &[u8]) -> Option<Self> {
+    pub fn from_specific_config(bytes: &[u8]) -> Option<Self> {
         let [first, second, ref extension @ ..] = *bytes else { return None };
         // An extension may say that there is none: sync word 0x2B7, type 5 (SBR), absent.
         let plain = matches!(extension, [] | [0x56, 0xE5, 0x00]);
@@ -51,7 +52,7 @@ impl AacConfig {
 
 /// One access unit, without its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
+pub struct Frame<'a> {
     /// What a decoder must know.
     pub config: AacConfig,
     /// The access unit.
@@ -59,13 +60,13 @@ pub(super) struct Frame<'a> {
 }
 
 /// The frames in `bytes`, in order.
-pub(super) fn frames(bytes: &[u8]) -> Frames<'_> {
+pub fn frames(bytes: &[u8]) -> Frames<'_> {
     Frames { bytes, at: 0, locked: None }
 }
 
 /// See [`frames`].
 #[derive(Debug)]
-pub(super) struct Frames<'a> {
+pub struct Frames<'a> {
     bytes: &'a [u8],
     at: usize,
     /// The configuration of the frame that ended here, if one did.

@@ -3,8 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::gst::GstError;
-
 /// Errors of the recording, with what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
@@ -48,19 +46,6 @@ pub enum RecordingError {
         /// What the system said.
         source: io::Error,
     },
-    /// There is too little room for the finished file.
-    #[error(
-        "no room for the finished file: it needs {needed} bytes and {free} are free; the recording itself is safe, free some space and finish it again"
-    )]
-    NoRoom {
-        /// Bytes needed.
-        needed: u64,
-        /// Bytes free.
-        free: u64,
-    },
-    /// A file could not be remuxed.
-    #[error(transparent)]
-    Remux(#[from] GstError),
     /// The writer is gone.
     #[error("the recording is closed")]
     Closed,
@@ -70,8 +55,7 @@ impl RecordingError {
     /// Whether trying again without the operator cannot help.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Io { .. } | Self::NoRoom { .. } => false,
-            Self::Remux(error) => error.is_permanent(),
+            Self::Io { .. } => false,
             _ => true,
         }
     }

@@ -32,14 +32,14 @@ impl Kind {
 
 /// An open folder of an archive.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub struct Folder {
     fd: OwnedFd,
     path: PathBuf,
 }
 
 impl Folder {
     /// Opens an existing folder at a path that the operator chose.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let fd = rustix::fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY, Mode::empty())?;
         Ok(Self { fd, path: path.to_owned() })
     }
@@ -52,7 +52,7 @@ impl Folder {
     }
 
     /// The folder `name` in here, made if it is not there.
-    pub(super) fn folder(&self, name: &str) -> io::Result<Self> {
+    pub fn folder(&self, name: &str) -> io::Result<Self> {
         match self.create_new(name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.child(name),
             other => other,
@@ -65,7 +65,8 @@ impl Folder {
         Ok(Self { fd, path: self.path.join(name) })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -86,6 +87,14 @@ impl Folder {
         Ok(File::from(rustix::fs::openat(&self.fd, name, flags, FILE_MODE)?))
     }
 
+    /// Opens a file for writing and reading anywhere in it, made if it is not there.
+    ///
+    /// # Errors
+    /// What the system says; a link is refused.
+    pub fn write_file(&self, name: &str) -> io::Result<File> {
+        self.file(name, OFlags::CREATE | OFlags::RDWR)
+    }
+
     /// Puts `bytes` under `name`: after a crash the file is there whole or not at all.
     pub(super) fn write_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let part = format!(".{name}.part");
@@ -104,13 +113,13 @@ impl Folder {
     }
 
     /// Gives a file its final name.
-    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         rustix::fs::renameat(&self.fd, from, &self.fd, to)?;
         self.sync()
     }
 
     /// Removes a file, if it is there.
-    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+    pub fn remove(&self, name: &str) -> io::Result<()> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
@@ -118,18 +127,18 @@ impl Folder {
     }
 
     /// Makes names durable.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    pub fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.fd)?)
     }
 
     /// Bytes that this user may still write.
-    pub(super) fn free_bytes(&self) -> io::Result<u64> {
+    pub fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(&self.fd)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
     /// The whole file at a path like `segments/ID/00000001.aac`; at most `limit` bytes, no link followed.
-    pub(super) fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+    pub fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.open_path(path)?.take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -189,7 +198,7 @@ impl Folder {
     }
 
     /// Opens the file at a path of plain names below this folder.
-    pub(super) fn open_path(&self, path: &str) -> io::Result<File> {
+    pub fn open_path(&self, path: &str) -> io::Result<File> {
         match path.rsplit_once('/') {
             Some((parent, name)) if is_inside(name) => self.descend(parent)?.file(name, OFlags::RDONLY),
             None if is_inside(path) => self.file(path, OFlags::RDONLY),
@@ -204,12 +213,12 @@ pub(super) fn is_inside(path: &str) -> bool {
 }
 
 /// Whether `name` may name a folder: `[0-9A-Za-z_-]`, 1 to 64 characters.
-pub(super) fn is_plain(name: &str) -> bool {
+pub fn is_plain(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// A folder's name for a session: its id, or a digest of one that may not name a folder.
-pub(super) fn folder_name(session: &str) -> String {
+pub fn folder_name(session: &str) -> String {
     if is_plain(session) {
         session.to_owned()
     } else {

@@ -4,12 +4,11 @@
 //! decode, in the unit that the source has, and never waits for the show nor lets the show wait for the disk: its own
 //! thread writes. The format is described in `docs/recordings.md`. It decodes nothing and knows no source.
 
-mod adts;
+pub mod adts;
 mod capture;
 pub mod catalogue;
 mod error;
 mod facts;
-mod finish;
 mod folder;
 mod gaps;
 mod inventory;
@@ -21,7 +20,6 @@ pub mod removal;
 pub mod retention;
 pub mod room;
 mod store;
-mod track;
 pub mod verify;
 mod writer;
 
@@ -40,8 +38,8 @@ pub use facts::{
     EpisodeFact, ExportFact, Fact, GapFact, MarkFact, MissingFact, NewSegment, Origin, RepairFact, RepairState,
     SegmentFact, SessionFact, ShowFact,
 };
-pub use finish::{EpisodeMeta, Finished};
-pub use line::{Entry, FORMAT_VERSION, LineError, decode};
+pub use folder::{Folder, folder_name, is_plain};
+pub use line::{Entry, FORMAT_VERSION, LineError, decode, hex, sha256_hex};
 pub use reader::{Archive, CaptureArchive, Damage, ResumeState, Scan, SessionArchive, scan};
 pub use writer::Limits;
 
@@ -247,12 +245,18 @@ impl Recording {
         store::lock(&self.model).clone()
     }
 
-    /// Makes the files for posting of every session, waits for them and lists them in the journal. What is recorded
-    /// meanwhile is kept as ever.
-    ///
-    /// # Errors
-    /// When a file could not be made; the recording itself is untouched, and it may be called again.
-    pub async fn finish(&self, meta: EpisodeMeta) -> Result<Finished, RecordingError> {
+    /// A file that was finished from it.
+    pub fn episode(&self, episode: EpisodeFact) {
+        self.send(Command::Fact(Fact::Episode(episode)));
+    }
+
+    /// Bytes that shall stay free on its disk.
+    pub fn min_free(&self) -> u64 {
+        self.min_free
+    }
+
+    /// Waits until what was handed over is written, for as long as that makes sense.
+    pub async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
         self.send(Command::Flush(Some(done)));
         let refused = self.status.borrow().error.is_some();
@@ -260,16 +264,6 @@ impl Recording {
         if tokio::time::timeout(patience, flushed).await.is_err() {
             tracing::warn!("The recording is not written to its end while it is being finished.");
         }
-        let (archive, min_free) = (self.archive(), self.min_free);
-        let work = tokio::task::spawn_blocking(move || finish::finish(&archive, &meta, min_free));
-        let finished = work.await.map_err(|_| RecordingError::Closed)??;
-        for note in &finished.notes {
-            self.note(note.clone());
-        }
-        for file in &finished.files {
-            self.send(Command::Fact(Fact::Episode(file.clone())));
-        }
-        Ok(finished)
     }
 
     /// Writes what is left and a last line, and gives the archive free. Waits about 6 s where the disk refuses.

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use spacebridge::alert::Events;
 use spacebridge::clock::Clock;
 use spacebridge::config::RecordingConfig;
+use spacebridge::episode::{self, EpisodeMeta, Finished};
 use spacebridge::recording::{
-    Archive, Closing, EpisodeFact, EpisodeMeta, Finished, Limits, MissingFact, NewSegment, Origin, Recording,
-    SessionFact, ShowFact, Surroundings,
+    Archive, Closing, EpisodeFact, Limits, MissingFact, NewSegment, Origin, Recording, SessionFact, ShowFact,
+    Surroundings,
 };
 
 const SESSION: &str = "1yNxaNvaMYQKj";
@@ -116,7 +117,7 @@ fn feed(recording: &Recording, frames: &[Vec<u8>], tag: &[u8], lost: &[usize]) {
 }
 
 async fn finish(recording: &Recording, meta: EpisodeMeta) -> (Finished, PathBuf) {
-    let finished = recording.finish(meta).await.expect("files");
+    let finished = episode::finish(recording, meta).await.expect("files");
     recording.close(Closing::Ended).await.expect("an end");
     let path = recording.folder().join(&finished.files[0].file);
     assert_eq!(hidden(recording.folder()), Vec::<String>::new(), "nothing half-made is left");
@@ -285,7 +286,7 @@ async fn altered_and_removed_segments_are_named_and_the_rest_keeps_its_place() {
     let source = source(temp.path(), "source.aac", 15, 48_000, 2);
     let recording = recording(temp.path());
     feed(&recording, &adts_frames(&source), &[], &[]);
-    recording.finish(EpisodeMeta::default()).await.expect("files");
+    episode::finish(&recording, EpisodeMeta::default()).await.expect("files");
     let file = |n: usize| recording.folder().join(format!("segments/{SESSION}/{n:08}.aac"));
     std::fs::remove_file(file(1)).expect("a file");
     std::fs::write(file(2), b"junk").expect("a file");

@@ -1,6 +1,7 @@
 //! `spacebridge recordings`: what there is, whether it is whole, and what becomes of it. One file per verb.
 
 mod delete;
+mod export;
 mod keep;
 mod list;
 mod verify;
@@ -28,6 +29,8 @@ pub enum RecordingsCommand {
     Delete(DeleteArgs),
     /// Never delete a recording by itself
     Keep(KeepArgs),
+    /// Make files to post: audio, video, chapters
+    Export(Box<export::ExportArgs>),
 }
 
 /// Where recordings are.
@@ -169,5 +172,6 @@ pub(super) fn run(command: &RecordingsCommand) -> anyhow::Result<ExitCode> {
         RecordingsCommand::Verify(args) => verify::run(args),
         RecordingsCommand::Delete(args) => delete::run(args),
         RecordingsCommand::Keep(args) => keep::run(args),
+        RecordingsCommand::Export(args) => export::run(args),
     }
 }
