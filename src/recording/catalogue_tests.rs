@@ -71,3 +71,17 @@ fn a_folder_is_dated_by_its_name_where_the_journal_does_not_tell() {
     assert_eq!(time_in("my-show-20260102T190000Z-2"), "2026-01-02T19:00:00Z".parse().ok());
     assert_eq!(time_in("my-show"), None);
 }
+
+proptest::proptest! {
+    #[test]
+    fn fuzz_recording_name(what in "[-0-9A-Za-zTZ./~]{0,30}|\\PC{0,40}") {
+        let temp = tempfile::tempdir().expect("a folder");
+        let folder = temp.path().join("show-20260102T190000Z/segments");
+        fs::create_dir_all(folder).expect("a folder");
+        time_in(&what);
+        // A path that exists is taken as it is; every other word means something below the folder, or nothing.
+        if !what.contains('/') && let Ok(found) = find(temp.path(), &what) {
+            proptest::prop_assert!(found.starts_with(temp.path()) || Path::new(&what).join("journal.jsonl").exists());
+        }
+    }
+}

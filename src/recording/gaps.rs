@@ -180,8 +180,8 @@ mod tests {
     proptest! {
         #[test]
         fn kept_and_gaps_cover_the_session_without_overlap(
-            kept in proptest::collection::vec((0_i64..100, 1_i64..5), 1..20),
-            lost in proptest::collection::vec((0_i64..100, 1_u64..5), 0..20),
+            kept in proptest::collection::vec((-100_i64..100, 1_i64..5), 1..20),
+            lost in proptest::collection::vec((-100_i64..100, 1_u64..5), 0..20),
         ) {
             let segments: Vec<_> = kept.iter().map(|(start, length)| segment(*start, *length)).collect();
             let missing: Vec<_> = lost.iter().map(|(start, length)| missing(*start, *length, "x")).collect();
@@ -193,9 +193,32 @@ mod tests {
             };
             let starts = segments.iter().map(|s| s.media_time).chain(missing.iter().map(|m| m.media_time));
             let ends = segments.iter().map(SegmentFact::end).chain(missing.iter().map(MissingFact::end));
-            for n in starts.min().unwrap_or(0) / S..ends.max().unwrap_or(0) / S {
+            let (start, end) = (starts.min().unwrap_or(0), ends.max().unwrap_or(0));
+            for n in start / S..end / S {
                 let (kept, gap) = second(n);
                 prop_assert_eq!(gap, usize::from(!kept), "second {}", n);
+            }
+            let missing: f64 = gaps.iter().map(|gap| gap.end_seconds - gap.start_seconds).sum();
+            prop_assert_eq!(kept_samples(&segments) + (missing * S as f64) as i64, end - start);
+        }
+
+        #[test]
+        fn a_repair_takes_away_what_it_covers_and_nothing_else(
+            kept in proptest::collection::vec((-100_i64..100, 1_i64..5), 1..20),
+            repaired in proptest::collection::vec((-150_i64..150, 1_i64..20), 1..10),
+        ) {
+            let before: Vec<_> = kept.iter().map(|(start, length)| segment(*start, *length)).collect();
+            let origin = crate::recording::Origin::Replay;
+            let late = repaired.iter().map(|(start, length)| SegmentFact { origin, late: true, ..segment(*start, *length) });
+            let after: Vec<_> = before.iter().cloned().chain(late).collect();
+            let lacks = |segments: &[SegmentFact], n: i64| {
+                let gaps = list("s", segments, &[], &[]);
+                gaps.iter().any(|gap| gap.start_seconds <= n as f64 && gap.end_seconds > n as f64)
+            };
+            let covered = |n: i64| repaired.iter().any(|(start, length)| (*start..start + length).contains(&n));
+            let (first, last) = (kept.iter().map(|k| k.0).min().unwrap_or(0), kept.iter().map(|k| k.0 + k.1).max().unwrap_or(0));
+            for n in first..last {
+                prop_assert_eq!(lacks(&after, n), lacks(&before, n) && !covered(n), "second {}", n);
             }
         }
     }

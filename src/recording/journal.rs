@@ -74,6 +74,8 @@ fn keep_torn_end(folder: &Folder, journal: &mut File, from: u64) -> io::Result<(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::recording::reader::Archive;
 
@@ -99,6 +101,77 @@ mod tests {
             assert_eq!(journal.append(Timestamp::UNIX_EPOCH, &note("again")).expect("a line"), 3);
             let archive = Archive::read(temp.path()).expect("an archive");
             assert_eq!((archive.entries, archive.damage.len()), (3, 0), "cut at {cut}");
+        }
+    }
+
+    /// What a crash or a broken disk may leave behind the last bytes that were synced.
+    fn tail() -> impl Strategy<Value = (usize, Vec<u8>, Option<(usize, usize)>)> {
+        let block = proptest::option::of((0_usize..2000, 1_usize..2000));
+        let bytes = prop_oneof![
+            Just(Vec::new()),
+            (1_usize..5000).prop_map(|length| vec![0; length]),
+            proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 1..300),
+        ];
+        (0_usize..2000, bytes, block)
+    }
+
+    /// Texts of the notes that a journal holds, in order.
+    fn notes(folder: &Folder) -> (Vec<String>, Scan, u64) {
+        let mut notes = Vec::new();
+        let mut file = folder.append(NAME).expect("a journal");
+        let scan = scan(&mut file, |entry| {
+            if let Fact::Note { text } = entry.fact {
+                notes.push(text);
+            }
+        });
+        (notes, scan.expect("a scan"), file.metadata().expect("a length").len())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn fuzz_journal_torn_write((cut, bytes, block) in tail(), lines in 1_usize..12) {
+            let temp = tempfile::tempdir().expect("a folder");
+            let folder = Folder::open(temp.path()).expect("open");
+            let mut journal = Vec::new();
+            let mut ends = Vec::new();
+            for seq in 1..=lines {
+                journal.extend(line::encode(seq as u64, Timestamp::UNIX_EPOCH, &note(&seq.to_string())).expect("a line"));
+                ends.push(journal.len());
+            }
+            let cut = cut % (journal.len() + 1);
+            let whole = ends.iter().filter(|end| **end <= cut).count();
+            // A block that the disk wrote twice, of what was there already.
+            let again = block.map(|(from, length)| {
+                let from = from % (cut + 1);
+                journal[from..(from + length).min(cut)].to_vec()
+            });
+            let torn = [&journal[..cut], &bytes[..], &again.unwrap_or_default()].concat();
+            // What follows may be the very end of line that was cut off.
+            let whole = whole + usize::from(ends.contains(&(cut + 1)) && torn.get(cut) == Some(&b'\n'));
+            std::fs::write(temp.path().join(NAME), &torn).expect("a journal");
+            let (mut resumed, _, _) = Journal::resume(&folder, drop).expect("resumes");
+            resumed.append(Timestamp::UNIX_EPOCH, &note("again")).expect("a line");
+            let (found, scan, length) = notes(&folder);
+            let expected: Vec<String> = (1..=whole).map(|seq| seq.to_string()).chain(["again".to_owned()]).collect();
+            prop_assert_eq!(found, expected, "every line before the tear, in order, and none that was invented");
+            prop_assert_eq!(scan.good_bytes, length, "a line of its own for whatever comes next");
+        }
+
+        #[test]
+        fn fuzz_journal_spoiled_in_the_middle(at in any::<usize>(), byte in any::<u8>(), lines in 2_usize..12) {
+            let temp = tempfile::tempdir().expect("a folder");
+            let folder = Folder::open(temp.path()).expect("open");
+            let encode = |seq: usize| line::encode(seq as u64, Timestamp::UNIX_EPOCH, &note(&seq.to_string())).expect("a line");
+            let mut journal: Vec<u8> = (1..=lines).flat_map(encode).collect();
+            let at = at % journal.len();
+            journal[at] = byte;
+            std::fs::write(temp.path().join(NAME), &journal).expect("a journal");
+            let (found, _, _) = notes(&folder);
+            let numbers: Vec<usize> = found.iter().filter_map(|text| text.parse().ok()).collect();
+            // A spoiled end of line takes the next one with it, no more.
+            prop_assert!(numbers.len() + 2 >= lines && numbers.is_sorted() && numbers.len() == found.len(), "{:?}", found);
         }
     }
 

@@ -16,6 +16,7 @@ mod picture;
 mod process;
 mod protocol;
 mod recording;
+mod recordings;
 mod rehearsal_parts;
 mod sessions;
 mod show;

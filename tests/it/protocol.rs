@@ -189,6 +189,16 @@ async fn orders_reach_the_show_and_refusals_reach_the_operator() {
     let error = client.set_source(&"x".repeat(1 << 20)).await.expect_err("too long");
     assert!(matches!(&error, ClientError::Refused(_) | ClientError::Broken(_)), "{error}");
 
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.mark("Climate \"and\" more").await }
+    });
+    let Some(BridgeCommand::Mark { title, reply }) = bridge.commands.recv().await else { panic!("an order") };
+    assert_eq!(title, "Climate \"and\" more");
+    reply.send(Err("Nothing of the space has been heard yet.".into())).unwrap();
+    let error = asking.await.unwrap().expect_err("refused").to_string();
+    assert!(error.contains("Nothing was marked.") && error.contains("heard yet"), "{error}");
+
     let error = client.output("you/tube?", OutputAction::Stop).await.expect_err("unknown").to_string();
     assert!(error.contains("youtube"), "names the outputs there are: {error}");
 }

@@ -4,6 +4,9 @@ mod delete;
 mod export;
 mod keep;
 mod list;
+mod show;
+mod talk;
+mod timeline;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +26,8 @@ use crate::recording::{Closing, Limits, Recording, Surroundings};
 pub enum RecordingsCommand {
     /// Every recording: length, size, what is missing, what was exported
     List(ListArgs),
+    /// What a recording holds: sessions, gaps, repairs, speakers, marks, files, with its timeline
+    Show(ShowArgs),
     /// Compute every checksum again and say in one line whether a recording is whole (exit code 0) or not (1)
     Verify(VerifyArgs),
     /// Delete a recording, or all whose time is over
@@ -75,6 +80,17 @@ pub struct ListArgs {
     /// Where recordings are.
     #[command(flatten)]
     pub place: Place,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `recordings show`.
+#[derive(Debug, Clone, Args)]
+pub struct ShowArgs {
+    /// Which recording.
+    #[command(flatten)]
+    pub one: One,
     /// As one JSON object
     #[arg(long)]
     pub json: bool,
@@ -169,6 +185,7 @@ pub(super) fn edited(folder: &Path, change: impl FnOnce(&Recording)) -> anyhow::
 pub(super) fn run(command: &RecordingsCommand) -> anyhow::Result<ExitCode> {
     match command {
         RecordingsCommand::List(args) => list::run(args),
+        RecordingsCommand::Show(args) => show::run(args),
         RecordingsCommand::Verify(args) => verify::run(args),
         RecordingsCommand::Delete(args) => delete::run(args),
         RecordingsCommand::Keep(args) => keep::run(args),
