@@ -44,10 +44,11 @@ soak: ## Random faults on both sides for SOAK_MINUTES=30 (SOAK_SEED, SOAK_KILLS=
 	SOAK_MINUTES=$(or $(SOAK_MINUTES),30) SOAK_SEED=$(SOAK_SEED) SOAK_KILLS=$(SOAK_KILLS) SOAK_REPORT=$(abspath $(SOAK_REPORT)) \
 		$(CARGO) test --release --locked --test it -- --ignored --nocapture --test-threads=1 soak_in_random_faults
 
-bench: ## CPU and memory beside ffmpeg (BENCH_ROUNDS, BENCH_SECONDS)
+bench: ## CPU, memory and exports beside ffmpeg (BENCH_ROUNDS, BENCH_SECONDS, BENCH_HOURS)
 	@packaging/install-packages.sh run build test
 	@$(MAKE) build
 	python3 bench/bench.py --binary $(BINARY) --results $(TARGET)/bench
+	python3 bench/exports.py --binary $(BINARY) --results $(TARGET)/bench
 
 fuzz: ## Every parser of outside bytes, a minute each (FUZZ_SECONDS)
 	@packaging/install-packages.sh run build

@@ -10,11 +10,12 @@ use tokio::sync::watch;
 
 use jiff::tz::TimeZone;
 
+use super::measuring::Measuring;
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::ShowConfig;
 use crate::episode::{self, EpisodeMeta};
-use crate::media::SAMPLE_RATE;
+use crate::media::{PcmBlock, SAMPLE_RATE};
 use crate::recording::{
     Closing, GapFact, Limits, MarkFact, MissingFact, NewSegment, Origin, Recording, RecordingError, SessionFact,
     ShowFact, Surroundings,
@@ -35,6 +36,7 @@ pub(super) struct Archive {
     status: watch::Receiver<RecordingStatus>,
     shared: Arc<Mutex<Shared>>,
     clock: Clock,
+    measuring: Measuring,
 }
 
 #[derive(Debug, Default)]
@@ -77,8 +79,10 @@ impl Archive {
         let session = recording.last_session().unwrap_or_default();
         let kept = kept_of(&recording, &session.session);
         let status = recording.status();
+        let measuring = Measuring::start(recording.folder());
         let shared = Shared { session, kept, _status: None };
         Self {
+            measuring,
             recording: Some(Arc::new(recording)),
             status,
             shared: Arc::new(Mutex::new(shared)),
@@ -89,7 +93,8 @@ impl Archive {
     fn nowhere(status: RecordingStatus, clock: &Clock) -> Self {
         let (sender, status) = watch::channel(status);
         let shared = Shared { _status: Some(sender), ..Shared::default() };
-        Self { recording: None, status, shared: Arc::new(Mutex::new(shared)), clock: clock.clone() }
+        let (shared, measuring) = (Arc::new(Mutex::new(shared)), Measuring::default());
+        Self { recording: None, status, shared, clock: clock.clone(), measuring }
     }
 
     /// What the recording says of itself.
@@ -164,6 +169,7 @@ impl Archive {
             ended_at: info.ended_at,
             ended: info.phase == SessionPhase::Ended,
         };
+        self.measuring.session(&info.id);
         let mut shared = self.shared();
         if shared.session.session != fact.session {
             shared.kept.clear();
@@ -230,6 +236,11 @@ impl Archive {
         }
     }
 
+    /// Measures the session's own audio.
+    pub(super) fn audio(&self, block: &PcmBlock) {
+        self.measuring.audio(block);
+    }
+
     /// The encoded stream is over for now.
     pub(super) fn end_capture(&self) {
         if let Some(recording) = &self.recording {
@@ -292,6 +303,7 @@ impl Archive {
     }
 
     async fn close(&self, closing: Closing) {
+        self.measuring.end().await;
         if let Some(recording) = &self.recording
             && let Err(error) = recording.close(closing).await
         {

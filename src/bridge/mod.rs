@@ -8,6 +8,7 @@ mod conductor;
 mod desk;
 mod housekeeping;
 mod keeper;
+mod measuring;
 pub(crate) mod obituary;
 mod orphan;
 mod outputs;
@@ -24,6 +25,7 @@ mod watchdog;
 mod words;
 
 pub use show::{ShowEnd, carry};
+pub use sources::past_of;
 
 use crate::encode::picture::PictureEncodeError;
 use crate::gst::GstError;

@@ -2,15 +2,26 @@
 //!
 //! Composes a recording and its measurement; changes neither.
 
+pub mod chapters;
 pub mod copy;
+pub mod encode;
+pub mod label;
+pub mod loudness;
+pub mod measured;
 pub mod mp4;
+pub mod peaks;
 pub mod reel;
+pub mod scene;
 pub mod slate;
+pub mod speakers;
+pub mod tags;
+pub mod waveform;
 
+mod decoded;
 mod error;
 mod export;
 mod finish;
-pub mod label;
+mod mp3;
 mod output;
 mod place;
 mod progress;

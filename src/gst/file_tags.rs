@@ -12,6 +12,8 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 
+use super::episode_encode::Embedded;
+
 /// What stands in a finished file about it.
 #[derive(Debug, Clone, Default)]
 pub struct FileTags {
@@ -77,13 +79,48 @@ pub(super) fn set_mka(mux: &gst::Element, tags: &FileTags) -> Vec<StandIn> {
     if let Some(artist) = &tags.artist {
         setter.add_tag::<gst::tags::Artist>(&plain(artist).as_str(), MODE);
     }
+    set_date(setter, tags);
+    stand_ins
+}
+
+fn set_date(setter: &gst::TagSetter, tags: &FileTags) {
     if let Some((year, month, day)) = tags.date
         && let Some(month) = MONTHS.get(usize::from(month).wrapping_sub(1))
         && let Ok(date) = glib::Date::from_dmy(day, *month, year)
     {
         setter.add_tag::<gst::tags::Date>(&date, MODE);
     }
-    stand_ins
+}
+
+/// Sets the tags of an encoder that writes them itself: Opus, FLAC, WAV.
+pub(super) fn set_embedded(encoder: &gst::Element, embedded: &Embedded) {
+    const MORE: gst::TagMergeMode = gst::TagMergeMode::Append;
+    let Some(setter) = encoder.dynamic_cast_ref::<gst::TagSetter>() else { return };
+    let tags = &embedded.tags;
+    if let Some(title) = &tags.title {
+        setter.add_tag::<gst::tags::Title>(&title.as_str(), MODE);
+    }
+    if let Some(artist) = &tags.artist {
+        setter.add_tag::<gst::tags::Artist>(&artist.as_str(), MODE);
+    }
+    if let Some(album) = &embedded.album {
+        setter.add_tag::<gst::tags::Album>(&album.as_str(), MODE);
+    }
+    if let Some(comment) = &embedded.comment {
+        setter.add_tag::<gst::tags::Comment>(&comment.as_str(), MODE);
+    }
+    set_date(setter, tags);
+    for comment in &embedded.extended {
+        setter.add_tag::<gst::tags::ExtendedComment>(&comment.as_str(), MORE);
+    }
+    if let Some(cover) = &tags.cover {
+        let caps = gst::Caps::new_empty_simple(cover.media_type);
+        // Type 3 is the front cover, as in ID3 (GstTagImageType).
+        let info = gst::Structure::builder("GstTagImageInfo").build();
+        let buffer = gst::Buffer::from_slice(cover.bytes.clone());
+        let sample = gst::Sample::builder().buffer(&buffer).caps(&caps).info(info).build();
+        setter.add_tag::<gst::tags::Image>(&sample, MODE);
+    }
 }
 
 /// Puts the meant texts into the file at `path` where their stand-ins are: behind the id of a Matroska tag's text and

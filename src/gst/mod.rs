@@ -14,6 +14,7 @@ pub mod decode;
 pub mod decode_file;
 pub mod decode_frames;
 pub mod elements;
+pub mod episode_encode;
 pub mod measure;
 pub mod pcm_capture;
 pub mod picture_encode;

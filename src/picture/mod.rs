@@ -5,6 +5,7 @@
 
 mod artwork;
 mod clean;
+mod drawing;
 mod fit;
 mod fonts;
 mod measure;
@@ -21,6 +22,7 @@ use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Tree};
 use crate::config::SlateConfig;
 use crate::gst::picture_encode;
 use crate::media::VideoFormat;
+pub use drawing::{png, svg_text};
 use motion::Motion;
 
 const DEFAULT_TEMPLATE: &str = include_str!("../../assets/slate.svg");

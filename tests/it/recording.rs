@@ -13,24 +13,24 @@ use spacebridge::recording::{
     Surroundings,
 };
 
-const SESSION: &str = "1yNxaNvaMYQKj";
+pub(crate) const SESSION: &str = "1yNxaNvaMYQKj";
 
 /// Frames in each test segment: 3.008 s, as a space's.
-const FRAMES: usize = 141;
+pub(crate) const FRAMES: usize = 141;
 
-fn run(program: &str, args: &[&str]) -> String {
+pub(crate) fn run(program: &str, args: &[&str]) -> String {
     let output =
         Command::new(program).args(args).output().unwrap_or_else(|e| panic!("{program} (package ffmpeg): {e}"));
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("a path of text")
 }
 
 /// An ADTS file of a tone that never repeats itself.
-fn source(folder: &Path, name: &str, seconds: u32, rate: u32, channels: u32) -> PathBuf {
+pub(crate) fn source(folder: &Path, name: &str, seconds: u32, rate: u32, channels: u32) -> PathBuf {
     let path = folder.join(name);
     let tone = format!("aevalsrc=0.4*sin(2*PI*(200+40*t)*t):s={rate}:d={seconds}");
     let (rate, channels) = (rate.to_string(), channels.to_string());
@@ -58,7 +58,7 @@ fn source(folder: &Path, name: &str, seconds: u32, rate: u32, channels: u32) -> 
     path
 }
 
-fn adts_frames(path: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn adts_frames(path: &Path) -> Vec<Vec<u8>> {
     let bytes = std::fs::read(path).expect("bytes");
     let (mut frames, mut at) = (Vec::new(), 0);
     while at + 7 <= bytes.len() {
@@ -70,7 +70,7 @@ fn adts_frames(path: &Path) -> Vec<Vec<u8>> {
     frames
 }
 
-fn recording(parent: &Path) -> Recording {
+pub(crate) fn recording(parent: &Path) -> Recording {
     let config =
         RecordingConfig { enabled: true, folder: parent.to_owned(), min_free_bytes: 0, ..RecordingConfig::default() };
     let clock = Clock::system();
@@ -109,7 +109,7 @@ fn tag(claims: u32, there: usize) -> Vec<u8> {
 }
 
 /// Records all frames but those of the segments in `lost`, each segment behind `tag`.
-fn feed(recording: &Recording, frames: &[Vec<u8>], tag: &[u8], lost: &[usize]) {
+pub(crate) fn feed(recording: &Recording, frames: &[Vec<u8>], tag: &[u8], lost: &[usize]) {
     for (number, chunk) in frames.chunks(FRAMES).enumerate().filter(|(number, _)| !lost.contains(number)) {
         let bytes = [tag, &chunk.concat()].concat();
         recording.segment(segment(number, bytes, (number * FRAMES * 1024) as i64, chunk.len() as u64 * 1024));
@@ -124,13 +124,13 @@ async fn finish(recording: &Recording, meta: EpisodeMeta) -> (Finished, PathBuf)
     (finished, path)
 }
 
-fn hidden(folder: &Path) -> Vec<String> {
+pub(crate) fn hidden(folder: &Path) -> Vec<String> {
     let names = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").file_name());
     names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.starts_with('.')).collect()
 }
 
 /// Time (in samples, where the container counts them) and hash of every access unit.
-fn hashes(path: &Path) -> Vec<(i64, String)> {
+pub(crate) fn hashes(path: &Path) -> Vec<(i64, String)> {
     let is_adts = path.extension().is_some_and(|e| e == "aac");
     let filter: &[&str] = if is_adts { &["-bsf:a", "aac_adtstoasc"] } else { &[] };
     let mut args = vec!["-v", "error", "-i", text(path), "-map", "0:a", "-c", "copy"];
@@ -144,7 +144,7 @@ fn hashes(path: &Path) -> Vec<(i64, String)> {
 }
 
 /// Without printing thousands of hashes.
-fn assert_same(found: &[(i64, String)], wanted: &[(i64, String)]) {
+pub(crate) fn assert_same(found: &[(i64, String)], wanted: &[(i64, String)]) {
     let differs = found.iter().zip(wanted).position(|(found, wanted)| found != wanted);
     assert_eq!((found.len(), differs), (wanted.len(), None), "frames, and the first that differs");
 }

@@ -97,6 +97,7 @@ impl Conductor {
     }
 
     pub(super) fn on_audio(&mut self, block: &PcmBlock) {
+        self.handles.archive.audio(block);
         let length = block.samples.len() as i64;
         let end = block.media_time + length;
         if !self.air.tells_edge {

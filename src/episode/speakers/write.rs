@@ -1,0 +1,59 @@
+//! Turns as files: JSON for programs, WebVTT for players.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::{Turn, totals};
+
+#[derive(Serialize)]
+struct File<'a> {
+    version: u32,
+    session: &'a str,
+    speakers: Vec<Speaker<'a>>,
+    turns: &'a [Turn],
+}
+
+#[derive(Serialize)]
+struct Speaker<'a> {
+    handle: &'a str,
+    seconds: f64,
+}
+
+/// Turns as JSON: `speakers` with their seconds, and `turns` with start, end, handle and host.
+pub fn json(session: &str, turns: &[Turn]) -> String {
+    let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
+    let speakers =
+        totals(turns).into_iter().map(|(handle, seconds)| Speaker { handle, seconds: rounded(seconds) }).collect();
+    let turns: Vec<Turn> =
+        turns.iter().map(|turn| Turn { start: rounded(turn.start), end: rounded(turn.end), ..turn.clone() }).collect();
+    let file = File { version: 1, session, speakers, turns: &turns };
+    serde_json::to_string(&file).expect("plain data becomes JSON") + "\n"
+}
+
+/// Turns as WebVTT: one cue each, with a voice; the host's has the class `host`.
+pub fn webvtt(turns: &[Turn]) -> String {
+    let mut text = String::from("WEBVTT\n");
+    for turn in turns.iter().filter(|turn| millis(turn.end) > millis(turn.start)) {
+        let (handle, class) = (escape(&turn.handle), if turn.host { ".host" } else { "" });
+        let words = if turn.host { format!("{handle} (host)") } else { handle.clone() };
+        write!(text, "\n{} --> {}\n<v{class} {handle}>{words}\n", time(turn.start), time(turn.end))
+            .expect("writing to a string cannot fail");
+    }
+    text
+}
+
+fn millis(seconds: f64) -> u64 {
+    (seconds * 1000.0).round().max(0.0) as u64
+}
+
+fn time(seconds: f64) -> String {
+    let ms = millis(seconds);
+    format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
+}
+
+/// For cue text and the name of a voice: neither may hold markup, an arrow or a line break.
+fn escape(text: &str) -> String {
+    let line = text.replace(['\n', '\r'], " ");
+    line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
