@@ -3,17 +3,18 @@
 //! Reads the archive and adds finished files to it; what was recorded is never changed. A file has its final name
 //! only when it is whole.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 use super::copy::{Copied, CopyPlan, Copying, PartFacts, copy, part_name};
 use super::error::EpisodeError;
-use super::label::{self, Tags, date_of, load_cover};
+use super::label::{Tags, date_of, load_cover};
 use super::output::{NewFile, Overwrite};
 use super::progress::Progress;
 use super::reel::{Range, Reel};
+use super::tags::{FileLabels, write_mp4};
 use crate::gst::Cover;
 use crate::gst::remux::remux_mka;
 use crate::recording::{
@@ -121,7 +122,7 @@ impl Job<'_> {
         let mut reel = Reel::open(self.archive, &self.session.info.session, Range::default())?;
         check_room(self.folder, reel.bytes(), min_free)?;
         let base = base_name(self.archive, self.session);
-        let dress = |path: &std::path::Path, _: PartFacts| label::write(path, &self.tags);
+        let dress = |path: &Path, _: PartFacts| write_mp4(path, &FileLabels::new(&self.tags, Vec::new()));
         let plan = CopyPlan {
             folder: self.folder.clone(),
             base: base.clone(),

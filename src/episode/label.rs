@@ -1,4 +1,4 @@
-//! What stands in a file about it: title, artist, album, date, comment, cover; and how an MP4 gets it.
+//! What stands in a file about it: title, artist, album, date, comment, cover.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -6,7 +6,6 @@ use std::path::Path;
 use bytes::Bytes;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use mp4ameta::{Img, ImgFmt, Userdata, WriteConfig};
 
 use super::error::EpisodeError;
 use super::request::ExportRequest;
@@ -79,33 +78,6 @@ impl Labels {
             cover: self.cover.clone(),
         }
     }
-}
-
-/// Writes the tags into the MP4 at `path`. Cheap while the index is at its end.
-pub(super) fn write(path: &Path, tags: &Tags) -> Result<(), EpisodeError> {
-    let mut data = Userdata::default();
-    if let Some(title) = &tags.title {
-        data.set_title(title.clone());
-    }
-    if let Some(artist) = &tags.artist {
-        data.set_artist(artist.clone());
-    }
-    if let Some(album) = &tags.album {
-        data.set_album(album.clone());
-    }
-    if let Some(comment) = &tags.comment {
-        data.set_comment(comment.clone());
-    }
-    if let Some(date) = tags.date {
-        data.set_year(date.to_string());
-    }
-    if let Some(cover) = &tags.cover {
-        let format = if cover.media_type == "image/png" { ImgFmt::Png } else { ImgFmt::Jpeg };
-        data.set_artwork(Img::new(format, cover.bytes.to_vec()));
-    }
-    let only_items = WriteConfig { write_meta_items: true, ..WriteConfig::NONE };
-    data.write_with_path(path, &only_items)
-        .map_err(|error| EpisodeError::Unsuitable(format!("the tags could not be written: {error}")))
 }
 
 /// The operator's cover, if it can be one; says why not.

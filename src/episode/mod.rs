@@ -21,6 +21,8 @@ mod decoded;
 mod error;
 mod export;
 mod finish;
+mod job;
+mod known;
 mod mp3;
 mod output;
 mod place;

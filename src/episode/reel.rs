@@ -4,7 +4,6 @@
 //! Reads the archive and writes nothing. Knows no container. Memory holds one segment, whatever the length.
 
 use std::collections::VecDeque;
-use std::io;
 
 use bytes::Bytes;
 
@@ -124,11 +123,13 @@ impl Reel {
         };
         let mut segments: Vec<SegmentFact> = found.segments.iter().filter(within).cloned().collect();
         segments.sort_by_key(|segment| (segment.media_time, segment.sequence));
+        let captured: f64 = found.captures.iter().filter_map(|capture| capture.seconds).sum();
         let first = segments.first().map_or(0, |segment| segment.media_time);
-        let last = segments.iter().map(SegmentFact::end).max().unwrap_or(0);
+        let last = segments.iter().map(SegmentFact::end).max();
+        let last = last.unwrap_or((captured * f64::from(SAMPLE_RATE)) as i64);
         let captures = found.captures.clone();
-        let captured = |capture: &CaptureArchive| Ok(folder.open_path(&capture.file)?.metadata()?.len());
-        let streams = captures.iter().map(|capture| captured(capture).unwrap_or_else(|_: io::Error| 0));
+        let length = |capture: &CaptureArchive| folder.open_path(&capture.file).and_then(|file| file.metadata());
+        let streams = captures.iter().map(|capture| length(capture).map_or(0, |meta| meta.len()));
         Ok(Self {
             bytes: segments.iter().map(|s| s.bytes).chain(streams).fold(0, u64::saturating_add),
             span: (first.max(range.start.unwrap_or(first)), last.min(range.end.unwrap_or(last))),
@@ -144,7 +145,8 @@ impl Reel {
         })
     }
 
-    /// Media time of the first sample and behind the last, as the journal says; both 0 where there are no segments.
+    /// Media time of the first sample and behind the last, as the journal says; of streams their length as far as it is
+    /// known.
     pub fn span(&self) -> (i64, i64) {
         self.span
     }

@@ -54,10 +54,7 @@ pub enum RecordingError {
 impl RecordingError {
     /// Whether trying again without the operator cannot help.
     pub fn is_permanent(&self) -> bool {
-        match self {
-            Self::Io { .. } => false,
-            _ => true,
-        }
+        !matches!(self, Self::Io { .. })
     }
 
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use spacebridge::episode::{self, EpisodeError, ExportRequest, Exported, Format, Progress, Words};
+use spacebridge::episode::reel::Range;
+use spacebridge::episode::{self, EpisodeError, ExportRequest, Exported, Format, Made, Progress, Words};
 use spacebridge::gst;
-use spacebridge::recording::{Archive, Closing, Recording};
+use spacebridge::recording::{Archive, Closing, MarkFact, Recording};
 
 use crate::recording::{FRAMES, SESSION, adts_frames, assert_same, feed, hashes, hidden, recording, run, source, text};
 use crate::support::show::PROGRAM;
@@ -212,4 +213,85 @@ async fn a_browser_plays_the_video_from_start_to_end_and_seeks_in_it() {
     assert!(number("ended_at") > number("duration") - 0.25, "it plays to its end: {seen}");
     assert_eq!(seen["sought"], serde_json::json!([25, 3, 14]), "{seen}");
     assert!(number("frames") > 50.0 && number("audio_bytes") > 10_000.0, "both tracks are decoded: {seen}");
+}
+
+fn mark(seconds: i64, title: &str) -> MarkFact {
+    MarkFact { session: SESSION.into(), media_time: seconds * 48_000, title: title.into() }
+}
+
+fn made(exported: &Exported, ending: &str) -> PathBuf {
+    let path = |made: &Made| made.file.to_str().is_some_and(|path| path.ends_with(ending)).then(|| made.file.clone());
+    exported.files.iter().find_map(path).unwrap_or_else(|| panic!("no {ending} in {exported:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_format_comes_out_of_one_export_with_the_marks_as_chapters() {
+    let _turn = crate::support::turn().await;
+    let temp = tempfile::tempdir().expect("a folder");
+    let recording = recording(temp.path());
+    feed(&recording, &adts_frames(&source(temp.path(), "source.aac", 36, 48_000, 2)), &[], &[2]);
+    [mark(12, "Climate"), mark(24, "Sea & <ice>")].into_iter().for_each(|mark| recording.mark(mark));
+    close(recording).await;
+    let request = ExportRequest::new(newest(temp.path()), Format::ALL);
+    let done = tokio::task::spawn_blocking(|| export(request)).await.expect("a thread").expect("files");
+    for ending in [".m4a", ".mp4", ".mp3", ".opus", ".flac", ".wav"] {
+        let file = made(&done, ending);
+        let length: f64 = probe(&file, "format=duration", "").parse().expect("a duration");
+        assert!((length - 36.0).abs() < 0.1, "{ending} has {length} s");
+        let chapters = run("ffprobe", &["-v", "error", "-show_chapters", "-of", "json", text(&file)]);
+        let chapters: serde_json::Value = serde_json::from_str(&chapters).expect("JSON");
+        let titles: Vec<&str> = chapters["chapters"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|one| one["tags"]["title"].as_str())
+            .collect();
+        // ffprobe reads no chapters of a WAV file.
+        if ending != ".wav" {
+            assert_eq!(titles, ["A <b>title</b> & more", "Climate", "Sea & <ice>"], "{ending}");
+        }
+    }
+    let read = |ending: &str| std::fs::read(made(&done, ending)).expect("a file");
+    let lines = String::from_utf8(read(".youtube.txt")).expect("text");
+    assert!(lines.starts_with("0:00 ") && lines.contains("\n0:12 Climate\n") && !lines.contains('<'), "{lines}");
+    assert!(read(".waveform.png").starts_with(b"\x89PNG") && read(".vtt").starts_with(b"WEBVTT"));
+    for ending in [".peaks.json", ".speakers.json", ".chapters.json"] {
+        serde_json::from_slice::<serde_json::Value>(&read(ending)).expect("JSON");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_piece_holds_just_its_frames() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let (folder, source) = recorded(temp.path()).await;
+    let frame = |n: i64| n * 1024;
+    let range = Range { start: Some(frame(500)), end: Some(frame(900)) };
+    let done = export(ExportRequest { range, ..ExportRequest::new(&folder, [Format::M4a]) }).expect("a file");
+    let bare = |hashes: Vec<(i64, String)>| hashes.into_iter().map(|(_, hash)| hash).collect::<Vec<_>>();
+    let (found, wanted) = (bare(hashes(&done.files[0].file)), bare(hashes(&source)));
+    assert!(found[..] == wanted[500..900], "{} frames", found.len());
+    assert_eq!(done.files[0].media_time, frame(500));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill9_of_an_export_leaves_nothing_that_stops_the_next() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let (folder, _) = recorded(temp.path()).await;
+    let before = std::fs::read(folder.join("journal.jsonl")).expect("a journal");
+    for round in 0..6 {
+        let mut child = Command::new(PROGRAM)
+            .args(["recordings", "export", text(&folder), "--format", "m4a,mp4"])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("the program");
+        // Somewhere else within the export each time.
+        std::thread::sleep(Duration::from_millis(150 * round));
+        child.kill().expect("a kill");
+        child.wait().expect("an end");
+    }
+    let journal = std::fs::read(folder.join("journal.jsonl")).expect("a journal");
+    assert!(journal.starts_with(&before), "what was recorded stands as it stood");
+    let done = spacebridge(&["recordings", "export", text(&folder), "--format", "m4a,mp4"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(hidden(&folder.join("export")), Vec::<String>::new());
 }
