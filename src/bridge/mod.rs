@@ -25,7 +25,6 @@ mod watchdog;
 mod words;
 
 pub use show::{ShowEnd, carry};
-pub use sources::past_of;
 
 use crate::encode::picture::PictureEncodeError;
 use crate::gst::GstError;

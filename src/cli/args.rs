@@ -6,7 +6,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::mark::MarkArgs;
 use super::recordings::RecordingsCommand;
-use super::show::ShowCommand;
 use crate::bridge::protocol::OutputAction;
 use crate::rehearsal::ingest::IngestArgs;
 use crate::rehearsal::space::SpaceArgs;
@@ -48,8 +47,6 @@ pub enum LogFormat {
 pub enum Command {
     /// Carry a live space to its outputs and record it
     Run(Box<RunArgs>),
-    /// Keep a finished space that has a replay, as fast as the server allows
-    Archive(Box<ArchiveArgs>),
     /// Say how the shows on the air are doing
     Status(StatusArgs),
     /// End a show: closing slate, final files
@@ -179,43 +176,6 @@ pub struct RunArgs {
     pub plain: bool,
 }
 
-/// Who asks the platform.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Sign-in")]
-pub struct SignIn {
-    /// A browser's cookies.txt of your own account
-    #[arg(long, value_name = "FILE")]
-    pub cookies: Option<PathBuf>,
-    /// Environment variable that holds the cookie auth_token
-    #[arg(long, value_name = "VAR", requires = "ct0_env")]
-    pub auth_token_env: Option<String>,
-    /// Environment variable that holds the cookie ct0
-    #[arg(long, value_name = "VAR", requires = "auth_token_env")]
-    pub ct0_env: Option<String>,
-}
-
-/// Arguments of `archive`.
-#[derive(Debug, Clone, Args)]
-pub struct ArchiveArgs {
-    /// Link or id of a space that is over
-    pub link: String,
-    /// Name of the recording; the space's id where none is given
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Folder in which the recording gets its own folder [default: recordings]
-    #[arg(long, value_name = "DIR")]
-    pub folder: Option<PathBuf>,
-    /// Take login and folder from a configuration file
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// As one JSON object
-    #[arg(long)]
-    pub json: bool,
-    /// Who asks.
-    #[command(flatten)]
-    pub sign_in: SignIn,
-}
-
 /// Arguments of `status`.
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
@@ -279,6 +239,27 @@ impl OutputCommand {
             Self::Restart(one) => Some((one, OutputAction::Restart)),
         }
     }
+}
+
+/// The verbs of `show`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ShowCommand {
+    /// Draw the timeline of a show: states, faults, what was done about them, figures
+    Report(ReportArgs),
+}
+
+/// Arguments of `show report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Name of a show, the folder of its recording, or an incident file; the newest show where none is given
+    #[arg(value_name = "NAME|FOLDER|FILE")]
+    pub show: Option<String>,
+    /// Write a page for a browser
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Everything as one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The verbs of `source`.

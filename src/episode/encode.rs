@@ -287,15 +287,18 @@ impl Encoding {
     /// The file's own failure, where it is the reason.
     fn reason(&self, error: crate::gst::GstError) -> EpisodeError {
         match self.encoder.take_failure() {
-            Some(source) => {
-                EpisodeError::Io { what: format!("the {} file could not be written", self.extension), source }
-            }
+            Some(source) => EpisodeError::Io { what: format!("the {} file could not be written", self.extension), source },
             None => error.into(),
         }
     }
 }
 
-fn mp3(new: NewFile, kbps: u32, labels: &FileLabels, seconds: f64) -> Result<(Codec, Target, Writing), EpisodeError> {
+fn mp3(
+    new: NewFile,
+    kbps: u32,
+    labels: &FileLabels,
+    seconds: f64,
+) -> Result<(Codec, Target, Writing), EpisodeError> {
     let file = Mp3File::start(new.file()?, &id3(labels, seconds)?).map_err(unwritten(&new))?;
     let file = Arc::new(Mutex::new(Some(file)));
     let into = file.clone();

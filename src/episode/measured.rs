@@ -228,6 +228,7 @@ impl Ear {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "spans are lists of ranges")]
 mod tests {
     use super::*;
     use crate::recording::SegmentFact;

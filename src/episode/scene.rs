@@ -117,3 +117,59 @@ fn repairs(session: &SessionArchive, range: &Range<i64>) -> Vec<Span> {
     }
     spans
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::episode::peaks;
+    use crate::measure::{Hop, Second};
+    use crate::recording::{GapFact, SegmentFact};
+
+    fn segment(second: i64, origin: Origin) -> SegmentFact {
+        let json = serde_json::json!({
+            "session": "s", "sequence": second + 100, "name": "n", "file": "f", "bytes": 1, "sha256": "",
+            "media_time": second * 48_000, "duration": 48_000, "listed_at": "2026-01-02T19:00:00Z",
+        });
+        SegmentFact { origin, ..serde_json::from_value(json).expect("a segment") }
+    }
+
+    fn session() -> SessionArchive {
+        let mut session = SessionArchive::default();
+        let origins = [(-2, Origin::Snapshot), (-1, Origin::Snapshot), (0, Origin::Live), (3, Origin::Replay)];
+        session.segments = origins.map(|(second, origin)| segment(second, origin)).to_vec();
+        session.segments.push(segment(4, Origin::Live));
+        session.gaps = vec![GapFact { session: "s".into(), start: 48_000, end: 144_000, cause: "a\u{7}b\n".into() }];
+        session
+    }
+
+    fn told(spans: &[Span]) -> Vec<(f64, f64, &str)> {
+        spans.iter().map(|span| (span.start, span.end, span.cause.as_str())).collect()
+    }
+
+    #[test]
+    fn what_lies_in_a_file_counts_from_its_first_sample_and_ends_with_it() {
+        let measurement = Measurement::default();
+        let scene = |range| Scene::new(&session(), &measurement, range, [], Vec::new());
+        let whole = scene(-96_000..240_000);
+        assert_eq!(told(&whole.gaps), [(3.0, 5.0, "a b")]);
+        assert_eq!(told(&whole.repairs), [(0.0, 2.0, "snapshot"), (5.0, 6.0, "replay")]);
+        let trimmed = scene(-24_000..96_000);
+        assert_eq!(told(&trimmed.gaps), [(1.5, 2.5, "a b")]);
+        assert_eq!(told(&trimmed.repairs), [(0.0, 0.5, "snapshot")]);
+        assert_eq!((scene(0..0).gaps.len(), scene(0..0).seconds()), (0, 0.0));
+    }
+
+    #[test]
+    fn peaks_have_the_shape_that_players_of_waveforms_read() {
+        let mut measurement = Measurement::default();
+        let mut second = Second::default();
+        second.hops[2..4].fill(Some(Hop::new(-20.0, -1.0, 0.5)));
+        measurement.add(0, second);
+        let scene = Scene::new(&session(), &measurement, -4800..24_100, [(0.0, "A \"b\"".to_owned())], Vec::new());
+        let json: serde_json::Value = serde_json::from_str(&peaks::json(&scene)).expect("JSON");
+        let data = serde_json::json!([0, 0, 0, 0, 0, 0, -127, 64, -127, 64, 0, 0, 0, 0]);
+        assert_eq!((&json["version"], &json["length"], &json["data"]), (&2.into(), &7.into(), &data));
+        assert_eq!((&json["sample_rate"], &json["samples_per_pixel"]), (&48_000.into(), &4800.into()));
+        assert_eq!(json["chapters"][0]["title"], "A \"b\"");
+    }
+}

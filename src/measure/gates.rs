@@ -80,4 +80,5 @@ fn mean(block: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "spans are lists of ranges")]
 mod tests;

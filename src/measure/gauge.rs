@@ -118,3 +118,43 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "spans are lists of ranges")]
+mod tests {
+    use super::*;
+    use crate::measure::load;
+
+    fn block(media_time: i64, length: usize) -> PcmBlock {
+        PcmBlock { media_time, samples: vec![[0.25, -0.25]; length] }
+    }
+
+    #[test]
+    fn each_session_has_its_own_file_and_nothing_that_was_heard_is_left_unwritten_at_the_end() {
+        let temp = tempfile::tempdir().expect("a folder");
+        let gauge = Gauge::start(temp.path()).expect("a thread");
+        for (session, seconds) in [("first", 3), ("second", 2)] {
+            gauge.session(session);
+            for n in 0..seconds * 10 {
+                gauge.audio(&block(n * 4800 - 48_000, 4800));
+            }
+        }
+        drop(gauge);
+        for (session, seconds) in [("first", 3), ("second", 2)] {
+            let measurement = load(&file_of(temp.path(), session)).expect("a measurement");
+            assert_eq!(measurement.span(), Some(-48_000..(seconds - 1) * 48_000), "{session}");
+            assert_eq!(measurement.coverage(&[-48_000..(seconds - 1) * 48_000]), 1.0);
+        }
+    }
+
+    #[test]
+    fn a_show_never_waits_for_its_meter_and_a_folder_that_cannot_be_written_ends_nothing() {
+        let gauge = Gauge::start(Path::new("/proc/nowhere")).expect("a thread");
+        gauge.session("s");
+        let start = std::time::Instant::now();
+        let heap = block(0, 1024);
+        (0..20 * WAITING).for_each(|_| gauge.audio(&heap));
+        // Handing over copies 160 MB; waiting for all of it to be measured would take a minute here.
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    }
+}

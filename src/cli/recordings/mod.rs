@@ -4,7 +4,6 @@ mod delete;
 mod export;
 mod keep;
 mod list;
-mod repair;
 mod show;
 mod talk;
 mod timeline;
@@ -31,8 +30,6 @@ pub enum RecordingsCommand {
     Show(ShowArgs),
     /// Compute every checksum again and say in one line whether a recording is whole (exit code 0) or not (1)
     Verify(VerifyArgs),
-    /// Look for what is missing, or was damaged, in what the platform still holds
-    Repair(Box<repair::RepairArgs>),
     /// Delete a recording, or all whose time is over
     Delete(DeleteArgs),
     /// Never delete a recording by itself
@@ -190,7 +187,6 @@ pub(super) fn run(command: &RecordingsCommand) -> anyhow::Result<ExitCode> {
         RecordingsCommand::List(args) => list::run(args),
         RecordingsCommand::Show(args) => show::run(args),
         RecordingsCommand::Verify(args) => verify::run(args),
-        RecordingsCommand::Repair(args) => repair::run(args),
         RecordingsCommand::Delete(args) => delete::run(args),
         RecordingsCommand::Keep(args) => keep::run(args),
         RecordingsCommand::Export(args) => export::run(args),

@@ -165,13 +165,6 @@ impl Stage {
         self.start(change(command))
     }
 
-    /// Runs another verb on this stage's state, as [`Stage::run`] runs the show.
-    pub(crate) fn run_verb(&self, arguments: &[&str]) -> Run {
-        let mut command = Command::new(PROGRAM);
-        command.args(arguments);
-        self.start(command)
-    }
-
     /// Runs the show in a mount namespace of its own, after the shell commands of `prepare`.
     pub(crate) fn run_behind_mounts(&self, prepare: &str) -> Run {
         let mut command = Command::new(super::process::find("unshare"));
