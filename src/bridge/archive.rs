@@ -1,6 +1,8 @@
 //! The show's recording as the bridge hands to it: source events in the recording's own words, or nothing at all where
 //! recording is off or impossible.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,13 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use jiff::tz::TimeZone;
-
 use super::measuring::Measuring;
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::ShowConfig;
-use crate::episode::{self, EpisodeMeta};
 use crate::media::{PcmBlock, SAMPLE_RATE};
 use crate::recording::{
     Closing, GapFact, Limits, MarkFact, MissingFact, NewSegment, Origin, Recording, RecordingError, SessionFact,
@@ -270,36 +269,14 @@ impl Archive {
         }
     }
 
-    /// Makes the files for posting and closes the archive; their paths.
-    pub(super) async fn finish(&self, config: &ShowConfig, events: &Events) -> Vec<String> {
-        let Some(recording) = &self.recording else { return Vec::new() };
-        let meta = EpisodeMeta {
-            title: config.show.title.clone(),
-            host: config.show.host.clone(),
-            timezone: TimeZone::get(&config.show.timezone).unwrap_or(TimeZone::UTC),
-            cover: config.slate.artwork.clone(),
-        };
-        let files = match episode::finish(recording, meta).await {
-            Ok(finished) => {
-                for note in finished.notes {
-                    events.info("recording.note", "recording", note);
-                }
-                let path = |file: &str| recording.folder().join(file).display().to_string();
-                finished.files.iter().map(|file| path(&file.file)).collect()
-            }
-            Err(error) => {
-                let message = format!("The files for posting could not be made: {error}");
-                events.error("recording.finish", "recording", message, Some("The recording itself is whole."));
-                Vec::new()
-            }
-        };
-        self.close(Closing::Ended).await;
-        files
-    }
-
     /// Everything on disk; the show may be resumed.
     pub(super) async fn suspend(&self) {
         self.close(Closing::Suspended).await;
+    }
+
+    /// The open recording.
+    pub(super) fn recording(&self) -> Option<&Arc<Recording>> {
+        self.recording.as_ref()
     }
 
     async fn close(&self, closing: Closing) {

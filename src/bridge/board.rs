@@ -43,6 +43,8 @@ pub(super) struct Board {
     opens_at: Option<Timestamp>,
     /// What the slate says since the show itself took the word from its session.
     slate: Option<String>,
+    /// What is happening, while the show itself says it.
+    words: Option<String>,
     sender: Option<StatusSender>,
     lineage: Lineage,
 }
@@ -76,6 +78,7 @@ impl Board {
             forced: None,
             opens_at: None,
             slate: None,
+            words: None,
             sender: None,
             lineage: Lineage::new(clock.clone()),
         }
@@ -90,6 +93,12 @@ impl Board {
     /// From now on the show is in `state`, whatever its session says.
     pub(super) fn set_state(&mut self, state: ShowState) {
         self.forced = Some(state);
+        self.words = None;
+    }
+
+    /// What is happening, until the state changes.
+    pub(super) fn set_words(&mut self, words: String) {
+        self.words = Some(words);
     }
 
     /// The outputs are closed until then, or open.
@@ -143,13 +152,15 @@ impl Board {
             show: self.show.clone(),
             bridge: self.bridge.clone(),
             state,
-            words: words::sentence(&Situation {
-                state,
-                outputs: (self.live_outputs(), self.outputs.len()),
-                start: view.start,
-                opens_at: self.opens_at,
-                holds_until: view.holds_until,
-                now: self.clock.schedule(),
+            words: self.words.clone().unwrap_or_else(|| {
+                words::sentence(&Situation {
+                    state,
+                    outputs: (self.live_outputs(), self.outputs.len()),
+                    start: view.start,
+                    opens_at: self.opens_at,
+                    holds_until: view.holds_until,
+                    now: self.clock.schedule(),
+                })
             }),
             session: session(&view),
             sources: view.sources.clone(),

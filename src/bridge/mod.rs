@@ -9,6 +9,7 @@ mod desk;
 mod housekeeping;
 mod keeper;
 mod measuring;
+mod mender;
 pub(crate) mod obituary;
 mod orphan;
 mod outputs;
@@ -25,6 +26,7 @@ mod watchdog;
 mod words;
 
 pub use show::{ShowEnd, carry};
+pub use sources::past_of;
 
 use crate::encode::picture::PictureEncodeError;
 use crate::gst::GstError;

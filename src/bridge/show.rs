@@ -4,6 +4,7 @@ mod begin;
 mod close;
 mod gate;
 mod mark;
+mod mend;
 mod on_air;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::board::Board;
 use super::conductor::{Following, Outcome};
 use super::desk::SlateDesk;
 use super::keeper::Keeper;
+use super::mender::Mender;
 use super::outputs::Outputs;
 use super::protocol::{BridgeCommand, SHOW_FAILED};
 use super::state_folder::{ShowLock, ShowRecord, StateFolder};
@@ -97,6 +99,12 @@ struct Show {
     /// Other sources, for the conductor.
     orders: mpsc::Sender<Following>,
     gate: Gate,
+    /// Mends the recording; none where nobody wants it.
+    mender: Option<Mender>,
+    /// Whether somebody wants the end at once.
+    is_hurried: bool,
+    /// Its work beside the show.
+    mending: Option<AbortOnDropHandle<()>>,
     /// Whether the show has an audience.
     on_the_air: Arc<AtomicBool>,
     conductor: JoinHandle<Outcome>,
@@ -124,6 +132,11 @@ enum Verdict {
 impl Show {
     async fn carry(mut self, suspend: CancellationToken) -> Result<ShowEnd, BridgeError> {
         self.suspend = suspend.clone();
+        if self.record.repairing {
+            self.stop_conductor().await;
+            self.mend().await;
+            return Ok(self.finish().await);
+        }
         match self.run(suspend).await {
             Verdict::SessionOver(Outcome::Failed(message)) => {
                 self.events.error(SHOW_FAILED, "show", message.clone(), None);
@@ -134,6 +147,7 @@ impl Show {
             Verdict::SessionOver(Outcome::Ended(heard)) => {
                 self.hear_out(heard).await;
                 self.closing_slate().await;
+                self.mend().await;
                 Ok(self.finish().await)
             }
             Verdict::End | Verdict::SessionOver(Outcome::Cancelled) => {

@@ -14,12 +14,12 @@ use crate::gst::GstError;
 use crate::gst::decode_file::decode_start;
 use crate::media::{SAMPLE_RATE, StereoSample};
 use crate::net::{HttpClient, HttpSettings};
-use crate::source::Source;
 use crate::source::tone::ToneSource;
 use crate::source::uri::UriSource;
 use crate::source::x_space::XSpaceSource;
 use crate::source::x_space::auth::Auth;
 use crate::source::x_space::url::SpaceAddress;
+use crate::source::{Past, Source};
 
 /// The bed loops: a minute is not heard as a loop, and is 23 MB of samples.
 const HOLD_SAMPLES: usize = 60 * SAMPLE_RATE as usize;
@@ -43,6 +43,37 @@ pub(super) fn of_link(
     secrets: &Secrets,
     clock: &Clock,
 ) -> Result<SourceSlot, BridgeError> {
+    let (index, own) = like_the_first(link, config)?;
+    slot(index, &own, config, secrets, clock)
+}
+
+/// What the platform still holds of the session `link`: a Space's id or address, or the id of a configured source's
+/// session. It is asked as the configuration asks.
+///
+/// # Errors
+/// In words; among others when the source's platform holds nothing of what is past.
+pub fn past_of(
+    link: &str,
+    config: &ShowConfig,
+    secrets: &Secrets,
+    clock: &Clock,
+) -> Result<Arc<dyn Past>, BridgeError> {
+    let own =
+        config.sources.iter().enumerate().filter_map(|(index, own)| source(index, own, config, secrets, clock).ok());
+    let configured = own.into_iter().find(|source| source.session_id().as_deref() == Some(link));
+    let source = match configured {
+        Some(source) => source,
+        None => {
+            let (index, own) = like_the_first(link, config)?;
+            source(index, &own, config, secrets, clock)?
+        }
+    };
+    let none = || BridgeError::Source("nothing can be had of what is past: only Spaces have a past".to_owned());
+    source.past().map(Arc::from).ok_or_else(none)
+}
+
+/// The source behind `link`, with the login of the configuration's first Space, and its place in the list for secrets.
+fn like_the_first(link: &str, config: &ShowConfig) -> Result<(usize, SourceConfig), BridgeError> {
     let space_link =
         |link: &str| SpaceAddress::parse(link).map(|address| address.session_id()).map_err(|error| error.to_string());
     let known = Known { presets: &[], space_link: &space_link };
@@ -57,7 +88,7 @@ pub(super) fn of_link(
         }
     }
     // Secrets are found by a source's place in the list; one that is not there has none.
-    slot(first.unwrap_or(config.sources.len()), &own, config, secrets, clock)
+    Ok((first.unwrap_or(config.sources.len()), own))
 }
 
 fn slot(

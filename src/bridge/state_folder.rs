@@ -109,6 +109,9 @@ pub struct ShowRecord {
     /// Whether the outputs were opened: they are again, before anything is asked.
     #[serde(default)]
     pub on_air: bool,
+    /// Whether the show is over but for the repair of its recording: a restart opens no output.
+    #[serde(default)]
+    pub repairing: bool,
     /// When the publishing sessions of each output's last hour began: a crash gives no new budget.
     #[serde(default)]
     pub publishes: BTreeMap<String, Vec<Timestamp>>,
@@ -131,6 +134,7 @@ impl ShowRecord {
             playlist_url: None,
             source: None,
             on_air: false,
+            repairing: false,
             publishes: BTreeMap::new(),
             fingerprint,
         }

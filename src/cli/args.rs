@@ -1,11 +1,15 @@
 //! The command line: what can be said, and nothing of what it does.
 
+mod archive;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::mark::MarkArgs;
 use super::recordings::RecordingsCommand;
+pub use archive::{ArchiveArgs, SignIn};
+
 use crate::bridge::protocol::OutputAction;
 use crate::rehearsal::ingest::IngestArgs;
 use crate::rehearsal::space::SpaceArgs;
@@ -47,6 +51,8 @@ pub enum LogFormat {
 pub enum Command {
     /// Carry a live space to its outputs and record it
     Run(Box<RunArgs>),
+    /// Keep a finished space that has a replay, as fast as the server allows
+    Archive(Box<ArchiveArgs>),
     /// Say how the shows on the air are doing
     Status(StatusArgs),
     /// End a show: closing slate, final files

@@ -1,6 +1,7 @@
 //! The command line: one file per verb. With `main`, the only place that uses `anyhow`, prints, and reads the
 //! environment.
 
+mod archive;
 pub mod args;
 mod bridge;
 pub mod check;
@@ -9,6 +10,7 @@ mod end;
 mod follow;
 mod logging;
 mod mark;
+mod mending;
 mod output;
 mod plain;
 mod prepare;
@@ -73,6 +75,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     match command {
         Command::Run(args) => run::run(&args, &global),
+        Command::Archive(args) => archive::run(&args),
         Command::Status(args) => status::run(&args),
         Command::End(args) => end::run(&args),
         Command::Output(args) => output::run(&args),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::BadConfiguration;
-use super::args::RunArgs;
+use super::args::{RunArgs, SignIn};
 use super::check::{ImageCheck, file_problems, problem_list};
 use crate::config::key_store::KeyStore;
 use crate::config::secrets::{Places, Prompt, Resolved, ask_on_terminal, resolve};
@@ -46,6 +46,32 @@ pub(super) fn prepare(
 pub(super) fn configured(file: &Path, can_answer: bool, known: Known<'_>) -> anyhow::Result<(ShowConfig, Secrets)> {
     let config = configuration_of(file, known)?;
     let resolved = secrets(&config, can_answer)?;
+    Ok((config, resolved.secrets))
+}
+
+/// What is needed to ask a platform about the space behind `link`: a configuration, or the options, without outputs.
+pub(super) fn asking(
+    link: &str,
+    file: Option<&Path>,
+    who: &SignIn,
+    known: Known<'_>,
+) -> anyhow::Result<(ShowConfig, Secrets)> {
+    let mut config = match file {
+        Some(file) => configuration_of(file, known)?,
+        None => {
+            let SignIn { cookies, auth_token_env, ct0_env } = who.clone();
+            let link = Some(link.to_owned());
+            configuration(
+                &RunArgs { link, cookies, auth_token_env, ct0_env, ..RunArgs::default() },
+                false,
+                known,
+                &|_, _| Ok(()),
+            )?
+        }
+    };
+    config.outputs.clear();
+    config.alerts.clear();
+    let resolved = secrets(&config, false)?;
     Ok((config, resolved.secrets))
 }
 

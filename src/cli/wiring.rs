@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::args::{CheckArgs, DoctorArgs, Global, RehearseArgs, RunArgs};
+use super::args::{CheckArgs, DoctorArgs, Global, RehearseArgs, RunArgs, SignIn};
 use super::bridge::Handed;
 use super::check::{self, Checks, ImageUse};
 use super::doctor::chain::SpaceChain;
@@ -48,6 +48,12 @@ pub(super) fn show_of(file: &Path) -> anyhow::Result<ShowConfig> {
     let presets = presets();
     let known = Known { presets: &presets, space_link: &space_link };
     prepare::configuration_of(file, known)
+}
+
+/// How the platform is asked for a space: as a configuration says, or as the options do. No output's key is asked for.
+pub(super) fn asking(link: &str, file: Option<&Path>, who: &SignIn) -> anyhow::Result<(ShowConfig, Secrets)> {
+    let presets = presets();
+    prepare::asking(link, file, who, Known { presets: &presets, space_link: &space_link })
 }
 
 /// The id that a Space's link names.

@@ -231,7 +231,7 @@ impl Encoding {
         let channels = if plan.mono { 1 } else { 2 };
         let kbps = job.format.kbps(job.kbps, plan.mono);
         let (codec, target, writing) = match &job.format {
-            EncodeFormat::Mp3 => mp3(NewFile::create(&plan.folder, &name)?, kbps, plan.labels, seconds)?,
+            EncodeFormat::Mp3 => mp3(NewFile::create(&plan.folder, &name)?, kbps, plan, seconds)?,
             EncodeFormat::M4a => aac(plan, &name, &Copying::M4a, kbps)?,
             EncodeFormat::Mp4(picture) => aac(plan, &name, &Copying::Mp4(picture.clone()), kbps)?,
             EncodeFormat::Opus => itself(NewFile::create(&plan.folder, &name)?, Codec::Opus(kbps), plan.labels),
@@ -287,23 +287,21 @@ impl Encoding {
     /// The file's own failure, where it is the reason.
     fn reason(&self, error: crate::gst::GstError) -> EpisodeError {
         match self.encoder.take_failure() {
-            Some(source) => EpisodeError::Io { what: format!("the {} file could not be written", self.extension), source },
+            Some(source) => {
+                EpisodeError::Io { what: format!("the {} file could not be written", self.extension), source }
+            }
             None => error.into(),
         }
     }
 }
 
-fn mp3(
-    new: NewFile,
-    kbps: u32,
-    labels: &FileLabels,
-    seconds: f64,
-) -> Result<(Codec, Target, Writing), EpisodeError> {
-    let file = Mp3File::start(new.file()?, &id3(labels, seconds)?).map_err(unwritten(&new))?;
+fn mp3(new: NewFile, kbps: u32, plan: &EncodePlan<'_>, seconds: f64) -> Result<(Codec, Target, Writing), EpisodeError> {
+    let file = Mp3File::start(new.file()?, &id3(plan.labels, seconds)?).map_err(unwritten(&new))?;
     let file = Arc::new(Mutex::new(Some(file)));
     let into = file.clone();
     let take = move |_: Option<&[u8]>, frame: &[u8]| lock(&into).as_mut().map_or(Ok(()), |file| file.push(frame));
-    Ok((Codec::Mp3(kbps), Target::Packets(Box::new(take)), Writing::Mp3(new, file)))
+    let codec = Codec::Mp3 { kbps, exact: plan.dsp.limit_dbtp.is_some() };
+    Ok((codec, Target::Packets(Box::new(take)), Writing::Mp3(new, file)))
 }
 
 fn aac(
@@ -321,7 +319,12 @@ fn aac(
 }
 
 fn itself(new: NewFile, codec: Codec, labels: &FileLabels) -> (Codec, Target, Writing) {
-    (codec, Target::File(new.path(), vorbis(labels)), Writing::Itself(new))
+    let mut embedded = vorbis(labels);
+    if matches!(codec, Codec::Wav { .. }) {
+        // The encoder writes 2026:01:02, which is no date of an INFO list.
+        embedded.tags.date = None;
+    }
+    (codec, Target::File(new.path(), embedded), Writing::Itself(new))
 }
 
 fn unwritten(new: &NewFile) -> impl FnOnce(io::Error) -> EpisodeError {

@@ -19,7 +19,7 @@ pub const CEILING_DBTP: f64 = -1.5;
 const MOST_GAIN: f64 = 30.0;
 
 /// What the limiter may take of the loudness, in LU: more is heard.
-const MOST_LOSS: f64 = 3.0;
+const MOST_LOSS: f64 = 5.0;
 
 /// Close enough, in LU.
 const CLOSE: f64 = 0.05;
@@ -108,7 +108,7 @@ fn settle(
     let gain = aim.lufs - heard;
     let first = loss(gain)?;
     if first < CLOSE || gain > MOST_GAIN {
-        return Ok(levelling(aim, gain, heard + gain.min(MOST_GAIN) - first));
+        return Ok(levelling(aim, gain, heard + gain - first));
     }
     let most = loss(gain + MOST_LOSS)?;
     let gain = if most <= MOST_LOSS {
@@ -127,10 +127,8 @@ fn levelling(aim: Aim, gain_db: f64, reached: f64) -> Levelling {
     let bounded = gain_db.min(MOST_GAIN);
     let reached = reached - (gain_db - bounded);
     if aim.lufs - reached > 10.0 * CLOSE {
-        notes.push(format!(
-            "It is brought to {reached:.1} LUFS and not to {:.1}: more would crush the voices.",
-            aim.lufs
-        ));
+        let why = if gain_db > MOST_GAIN { "what is so quiet is noise" } else { "more would crush the voices" };
+        notes.push(format!("It is brought to {reached:.1} LUFS and not to {:.1}: {why}.", aim.lufs));
     }
     Levelling { dsp: Dsp { gain_db: bounded, limit_dbtp: Some(CEILING_DBTP) }, notes }
 }

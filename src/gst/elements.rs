@@ -8,6 +8,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("appsink", "gstreamer1.0-plugins-base"),
     ("audioconvert", "gstreamer1.0-plugins-base"),
     ("audioresample", "gstreamer1.0-plugins-base"),
+    ("volume", "gstreamer1.0-plugins-base"),
     ("opusenc", "gstreamer1.0-plugins-base"),
     ("oggmux", "gstreamer1.0-plugins-base"),
     ("lamemp3enc", "gstreamer1.0-plugins-good"),

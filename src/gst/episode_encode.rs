@@ -36,8 +36,14 @@ const END: Duration = Duration::from_secs(120);
 /// How the samples are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
-    /// MP3 frames at a constant rate, in kbit/s.
-    Mp3(u32),
+    /// MP3 frames at a constant rate.
+    Mp3 {
+        /// The rate, in kbit/s.
+        kbps: u32,
+        /// Whether the sound comes out as loud as it goes in. LAME makes it quieter by up to 0.45 dB, so that what is
+        /// full scale does not overshoot: right for a sound that was not limited, wrong for one with a ceiling.
+        exact: bool,
+    },
     /// AAC-LC access units, in kbit/s. The first one holds nothing but the encoder's priming.
     Aac(u32),
     /// Opus in Ogg, in kbit/s.
@@ -173,7 +179,10 @@ fn build(codec: Codec, channels: u8) -> Result<Pipeline, GstError> {
     let channels = ("channels", Hole::Int(channels.into()));
     let bitrate = |kbps: u32| ("bitrate", Hole::Int(i64::from(kbps) * 1000));
     match codec {
-        Codec::Mp3(kbps) => MP3.build(&[channels, ("kbps", Hole::Int(kbps.into()))]),
+        Codec::Mp3 { kbps, exact } => {
+            let volume = if exact { undone(kbps) } else { "1.0" };
+            MP3.build(&[channels, ("kbps", Hole::Int(kbps.into())), ("volume", Hole::Word(volume))])
+        }
         Codec::Aac(kbps) => AAC.build(&[channels, bitrate(kbps)]),
         Codec::Opus(kbps) => OPUS.build(&[channels, bitrate(kbps)]),
         Codec::Flac => FLAC.build(&[channels]),
@@ -181,6 +190,16 @@ fn build(codec: Codec, channels: u8) -> Result<Pipeline, GstError> {
             let container = if large { "audio/x-rf64" } else { "audio/x-wav" };
             WAV.build(&[channels, ("container", Hole::Word(container))])
         }
+    }
+}
+
+/// The inverse of what LAME 3.100 scales its input by at a constant rate (its presets: 0.95 up to 160 kbit/s, 0.97, 0.98, 1).
+fn undone(kbps: u32) -> &'static str {
+    match kbps {
+        0..=160 => "1.0526",
+        161..=192 => "1.0309",
+        193..=224 => "1.0204",
+        _ => "1.0",
     }
 }
 

@@ -110,6 +110,12 @@ pub(super) fn set_embedded(encoder: &gst::Element, embedded: &Embedded) {
         setter.add_tag::<gst::tags::Comment>(&comment.as_str(), MODE);
     }
     set_date(setter, tags);
+    // Vorbis comments are made of the one, the INFO list of a WAV file of the other.
+    if let Some((year, month, day)) = tags.date
+        && let Ok(date) = gst::DateTime::from_ymd(year.into(), month.into(), day.into())
+    {
+        setter.add_tag::<gst::tags::DateTime>(&date, MODE);
+    }
     for comment in &embedded.extended {
         setter.add_tag::<gst::tags::ExtendedComment>(&comment.as_str(), MORE);
     }

@@ -125,7 +125,9 @@ impl Store {
     pub(super) fn segment(&mut self, segment: &NewSegment) -> io::Result<()> {
         let sha256 = sha256_hex(&segment.bytes);
         let session = folder_name(&segment.session);
-        let Some((name, file)) = self.free_name(segment, &session, &sha256) else { return Ok(()) };
+        let Some((name, file)) = self.free_name(segment, &session, &sha256) else {
+            return if segment.origin.is_live() { Ok(()) } else { self.mend(segment, &session, &sha256) };
+        };
         self.check_room(segment.bytes.len())?;
         self.folder.folder("segments")?.folder(&session)?.write_whole(&name, &segment.bytes)?;
         self.fact(Fact::Segment(SegmentFact {
@@ -144,6 +146,24 @@ impl Store {
             origin: segment.origin,
             facts: bounded_facts(&segment.facts),
         }))
+    }
+
+    /// Writes a segment that is listed already once more, if its file was altered or is gone.
+    fn mend(&self, segment: &NewSegment, session: &str, sha256: &str) -> io::Result<()> {
+        let listed = {
+            let model = lock(&self.model);
+            let same = |kept: &&SegmentFact| kept.sequence == segment.sequence && kept.sha256 == sha256;
+            let known = model.session(&segment.session);
+            known.and_then(|known| known.segments.iter().find(same)).map(|kept| kept.file.clone())
+        };
+        let Some(file) = listed else { return Ok(()) };
+        let limit = (segment.bytes.len() as u64).saturating_add(1);
+        if self.folder.read(&file, limit).is_ok_and(|bytes| sha256_hex(&bytes) == sha256) {
+            return Ok(());
+        }
+        let Some(name) = file.rsplit('/').next() else { return Ok(()) };
+        self.check_room(segment.bytes.len())?;
+        self.folder.folder("segments")?.folder(session)?.write_whole(name, &segment.bytes)
     }
 
     /// Whether what is kept or given up of its session reaches further already.

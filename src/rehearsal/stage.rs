@@ -137,7 +137,7 @@ impl Stage {
             program: look.map_or_else(ProgramConfig::default, |config| config.program.clone()),
             slate: SlateConfig { flash: look.is_none() || slate.flash, ..slate },
             outputs: self.outputs.clone(),
-            recording: RecordingConfig { enabled: true, folder, ..RecordingConfig::default() },
+            recording: RecordingConfig { enabled: true, folder, repair_for: None, ..RecordingConfig::default() },
             x: simulated_api(space),
             alerts: Vec::new(),
             pace,

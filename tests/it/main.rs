@@ -1,12 +1,14 @@
 //! Tests with real parts: servers, sockets, files. One binary, so that media tests can take turns.
 
 mod alerts;
+mod archive;
 mod canary;
 mod chat;
 mod config;
 mod continuous;
 mod docs;
 mod drill;
+mod episode_encode;
 mod episode_export;
 mod full_disk;
 mod kills;
@@ -14,12 +16,14 @@ mod layout;
 mod measure;
 mod output;
 mod output_faults;
+mod past;
 mod picture;
 mod process;
 mod protocol;
 mod recording;
 mod recordings;
 mod rehearsal_parts;
+mod repair;
 mod sessions;
 mod show;
 mod show_faults;

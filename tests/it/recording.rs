@@ -87,7 +87,7 @@ pub(crate) fn recording(parent: &Path) -> Recording {
     recording
 }
 
-fn segment(number: usize, bytes: Vec<u8>, media_time: i64, duration: u64) -> NewSegment {
+pub(crate) fn segment(number: usize, bytes: Vec<u8>, media_time: i64, duration: u64) -> NewSegment {
     NewSegment {
         session: SESSION.into(),
         sequence: number as u64,

@@ -16,6 +16,7 @@ use crate::bridge::board::Board;
 use crate::bridge::conductor::{Conductor, Handles, SessionView, SourceSlot};
 use crate::bridge::desk::SlateDesk;
 use crate::bridge::keeper::Keeper;
+use crate::bridge::mender::Mender;
 use crate::bridge::outputs::Outputs;
 use crate::bridge::protocol::BridgeService;
 use crate::bridge::state_folder::{ShowRecord, StateError, StateFolder, fingerprint};
@@ -32,7 +33,7 @@ use crate::program::{Program, ProgramSettings};
 impl Show {
     /// Builds the stages and joins them.
     pub(super) async fn begin(
-        config: ShowConfig,
+        mut config: ShowConfig,
         secrets: Secrets,
         folder: StateFolder,
         clock: Clock,
@@ -43,6 +44,9 @@ impl Show {
         let events = Events::new(clock.clone());
         obituary::tell(&folder, &events);
         let record = take_up(&folder, &config, &clock)?;
+        if record.repairing {
+            config.outputs.clear();
+        }
         let archive = Archive::open(&config, record.archive.as_deref(), &clock, &events)?;
         housekeeping::tidy(&config.recording, &events, &clock);
         let disk = archive
@@ -55,6 +59,8 @@ impl Show {
         let (gate, opened) = Gate::of(&config, record.on_air, clock.now());
         let outputs = Outputs::start(&opened, &secrets, &feed, desk.timeline(), &clock, &events, &record.publishes);
         let (view_sender, view) = watch::channel(SessionView::default());
+        let mender = Mender::of(&config, &secrets, &archive, &clock, &events);
+        let mending = mender.as_ref().filter(|_| !record.repairing).map(|mender| mender.beside(view.clone()));
         let board = Board::new(&config, &clock, &record, program.clone(), &outputs, &archive, view);
         let (status_sender, status) = watch::channel(Arc::new(board.status(&events)));
         let (command_sender, commands) = mpsc::channel(16);
@@ -97,6 +103,9 @@ impl Show {
             commands,
             orders,
             gate,
+            mender,
+            is_hurried: false,
+            mending,
             on_the_air,
             conductor,
             conductor_token,

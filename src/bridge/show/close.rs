@@ -42,10 +42,11 @@ impl Show {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
                 Some(command) = self.commands.recv() => match command {
-                    BridgeCommand::End | BridgeCommand::Suspend => return,
-                    BridgeCommand::Output { name, action, reply } => drop(reply.send(self.outputs.act(&name, action).await)),
-                    BridgeCommand::Mark { title, reply } => drop(reply.send(self.mark(&title))),
-                    BridgeCommand::Source { reply, .. } => drop(reply.send(Err("The show is ending.".to_owned()))),
+                    BridgeCommand::End | BridgeCommand::Suspend => {
+                        self.is_hurried = true;
+                        return;
+                    }
+                    other => self.answer_late(other).await,
                 },
                 // A host that goes down does not wait for a closing slate.
                 () = suspend.cancelled() => return,
@@ -54,6 +55,16 @@ impl Show {
                     self.board.update(&self.events);
                 }
             }
+        }
+    }
+
+    /// Answers what is asked of a show that is ending.
+    pub(super) async fn answer_late(&mut self, command: BridgeCommand) {
+        match command {
+            BridgeCommand::Output { name, action, reply } => drop(reply.send(self.outputs.act(&name, action).await)),
+            BridgeCommand::Mark { title, reply } => drop(reply.send(self.mark(&title))),
+            BridgeCommand::Source { reply, .. } => drop(reply.send(Err("The show is ending.".to_owned()))),
+            BridgeCommand::End | BridgeCommand::Suspend => self.is_hurried = true,
         }
     }
 

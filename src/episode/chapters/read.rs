@@ -14,7 +14,9 @@ const LATEST: f64 = 360_000.0;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChapterError {
     /// A line is none.
-    #[error("line {line} is no chapter ({text:?}): write each as \"1:23:45 Title\" or \"3:21 Title\", on a line of its own")]
+    #[error(
+        "line {line} is no chapter ({text:?}): write each as \"1:23:45 Title\" or \"3:21 Title\", on a line of its own"
+    )]
     Line {
         /// Its number, from 1.
         line: usize,

@@ -8,7 +8,8 @@ fn list(chapters: &[(f64, &str)]) -> Vec<Chapter> {
 
 #[test]
 fn a_list_in_disorder_with_hostile_titles_becomes_one_that_every_reader_takes() {
-    let raw = [(90.0, "b\u{1b}[2J\nc"), (30.0, "\u{202E}a"), (90.0002, "d"), (500.0, "behind the end"), (40.0, "\u{7}")];
+    let raw =
+        [(90.0, "b\u{1b}[2J\nc"), (30.0, "\u{202E}a"), (90.0002, "d"), (500.0, "behind the end"), (40.0, "\u{7}")];
     let tidied = tidy(list(&raw), 400.0, Some("The night"));
     assert_eq!(tidied, list(&[(0.0, "The night"), (30.0, "a"), (40.0, "Chapter 3"), (90.0, "d")]));
     assert_eq!(tidy(list(&[(5.0, "x")]), 10.0, None)[0], Chapter::new(0.0, "Start"));

@@ -79,7 +79,8 @@ pub fn youtube(chapters: &[Chapter], duration: f64, description: &str) -> YouTub
         kept.pop();
     }
     if kept.len() < whole {
-        let (left_out, were) = (whole - kept.len(), if whole - kept.len() == 1 { "chapter is" } else { "chapters are" });
+        let (left_out, were) =
+            (whole - kept.len(), if whole - kept.len() == 1 { "chapter is" } else { "chapters are" });
         notes.push(format!("The last {left_out} {were} not in the lines for YouTube: there is no room for more."));
     }
     if kept.len() < YOUTUBE_LEAST {
@@ -104,7 +105,9 @@ fn apart(chapters: &[Chapter], duration: f64, notes: &mut Vec<String>) -> Vec<(u
         if is_long && is_apart {
             kept.push((at, if title.is_empty() { format!("Chapter {}", kept.len() + 1) } else { title }));
         } else {
-            notes.push(format!("{title:?} at {at} s is not in the lines for YouTube: chapters there last 10 s or more."));
+            notes.push(format!(
+                "{title:?} at {at} s is not in the lines for YouTube: chapters there last 10 s or more."
+            ));
         }
     }
     kept

@@ -1,5 +1,6 @@
 //! What stands in a file about it, in the way of each container. Nothing here knows recordings or sound.
 
+mod chpl;
 mod id3;
 mod mp4;
 mod vorbis;
@@ -30,9 +31,8 @@ pub struct FileLabels {
 impl FileLabels {
     /// `tags` with their texts cleaned, and `chapters`, which are tidy (see [`super::chapters::tidy`]).
     pub fn new(tags: &Tags, chapters: Vec<Chapter>) -> Self {
-        let text = |text: &Option<String>| {
-            text.as_ref().map(|text| plain(text, LONGEST_TEXT)).filter(|text| !text.is_empty())
-        };
+        let text =
+            |text: &Option<String>| text.as_ref().map(|text| plain(text, LONGEST_TEXT)).filter(|text| !text.is_empty());
         let tags = Tags {
             title: text(&tags.title),
             artist: text(&tags.artist),

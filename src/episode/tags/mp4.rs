@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mp4ameta::{Chapter, Img, ImgFmt, Userdata};
 
-use super::FileLabels;
+use super::{FileLabels, chpl};
 use crate::episode::EpisodeError;
 
 /// A chapter list counts its entries in a byte; a chapter track holds them all.
@@ -42,6 +42,13 @@ pub fn write_mp4(path: &Path, labels: &FileLabels) -> Result<(), EpisodeError> {
     let chapters = chapters.iter().map(|c| Chapter::new(Duration::from_millis(c.millis()), c.title.clone()));
     data.chapter_list_mut().extend(chapters.clone().take(LONGEST_LIST));
     data.chapter_track_mut().extend(chapters);
+    if let Some(last) = data.chapter_list_mut().last_mut() {
+        last.title = chpl::padded(&last.title);
+    }
     data.write_to_path(path)
-        .map_err(|error| EpisodeError::Unsuitable(format!("the tags could not be written: {error}")))
+        .map_err(|error| EpisodeError::Unsuitable(format!("the tags could not be written: {error}")))?;
+    if data.chapter_list().is_empty() {
+        return Ok(());
+    }
+    chpl::modernise(path).map_err(EpisodeError::io("the chapters could not be written"))
 }

@@ -16,7 +16,7 @@ const CHUNK: u64 = 141 * 1024;
 fn chunk(n: u64) -> ChunkReport {
     let ruler_start = START + n * CHUNK;
     let (samples, listed_ms, announced, silent) = (CHUNK, 0, true, false);
-    ChunkReport { sequence: n, ruler_start, samples, listed_ms, announced, served: 1, spoiled: 0, silent }
+    ChunkReport { sequence: n, ruler_start, samples, listed_ms, announced, served: 1, from_past: 0, spoiled: 0, silent }
 }
 
 fn heard(indices: std::ops::Range<u32>, first_at_ms: f64) -> Heard {

@@ -7,6 +7,7 @@ use tokio::sync::broadcast;
 use super::chat::ChatLine;
 use super::control::{ChatEvent, ChunkFault, ChunkReport, EarlierSpace, Order};
 use super::format::SoundFormat;
+use super::holdings::Holdings;
 use super::script::{Chunk, Script, SpaceState};
 
 /// A space.
@@ -27,6 +28,8 @@ pub(super) struct AudioSpace {
     pub(super) host: String,
     pub(super) legacy_names: bool,
     pub(super) replay: bool,
+    /// What is listed of the past.
+    pub(super) holdings: Holdings,
     pub(super) created_ms: i64,
     pub(super) scheduled_start: Option<i64>,
     pub(super) started_ms: Option<i64>,
@@ -42,6 +45,8 @@ struct Story {
     /// By edge.
     fetches: [u32; 2],
     served: u32,
+    /// Those of them that came by a list of the past.
+    from_past: u32,
     spoiled: u32,
 }
 
@@ -60,6 +65,7 @@ impl AudioSpace {
             host,
             legacy_names: false,
             replay: false,
+            holdings: Holdings::default(),
             created_ms: wall_ms,
             scheduled_start: None,
             started_ms: None,
@@ -73,7 +79,7 @@ impl AudioSpace {
     pub(super) fn successor(&self, jitter_ms: u64, wall_ms: i64) -> Self {
         let script = Script::new(SpaceState::NotStarted, 0, jitter_ms, self.script.format());
         let next = Self::new(script, self.title.clone(), self.host.clone(), wall_ms);
-        Self { legacy_names: self.legacy_names, ..next }
+        Self { legacy_names: self.legacy_names, holdings: self.holdings.clone(), ..next }
     }
 
     /// Does what an order about a space says; orders about other things are not its business.
@@ -94,6 +100,7 @@ impl AudioSpace {
             Order::ChangeFormat { sample_rate, channels, unmarked } => {
                 self.script.change_format(now_ms, SoundFormat { sample_rate, channels }, !unmarked);
             }
+            Order::Past(rule) => self.holdings.obey(rule),
             Order::DeleteChunks { sequences } => self.deleted.extend(sequences),
             Order::Metadata { title, host, legacy_names, scheduled_start } => {
                 self.title = title.unwrap_or_else(|| std::mem::take(&mut self.title));
@@ -118,6 +125,12 @@ impl AudioSpace {
         self.say(ChatLine { event: ChatEvent::Ended, count: 1, code: 1000 });
     }
 
+    /// How long it has been over at `wall_ms`, in ms; none while it is not.
+    pub(super) fn over_for(&self, wall_ms: i64) -> Option<u64> {
+        let ended = self.ended_ms.filter(|_| self.script.state().is_over())?;
+        Some(u64::try_from(wall_ms - ended).unwrap_or_default())
+    }
+
     /// Tells everybody in the chat, if there is anybody.
     pub(super) fn say(&self, line: ChatLine) {
         drop(self.chat.send(line));
@@ -137,14 +150,21 @@ impl AudioSpace {
         *fetches - 1
     }
 
-    /// What happens to a fetch of `chunk`: gone, spoiled by `fault`, or well.
-    pub(super) fn fetch(&mut self, chunk: &Chunk, fault: Option<ChunkFault>) -> Result<Option<ChunkFault>, ()> {
+    /// What happens to a fetch of `chunk`, whose name came from the `live` list or from one of the past: gone, spoiled by
+    /// `fault`, or well.
+    pub(super) fn fetch(
+        &mut self,
+        chunk: &Chunk,
+        fault: Option<ChunkFault>,
+        live: bool,
+    ) -> Result<Option<ChunkFault>, ()> {
         let deleted = self.deleted.contains(&chunk.sequence);
         let story = self.story(chunk.index);
         if deleted || !fault.is_none_or(ChunkFault::is_harmless) {
             story.spoiled += 1;
         } else {
             story.served += 1;
+            story.from_past += u32::from(!live);
         }
         if deleted { Err(()) } else { Ok(fault) }
     }
@@ -169,6 +189,7 @@ impl AudioSpace {
                 listed_ms: wall(chunk.listed_ms),
                 announced: story(chunk).announced,
                 served: story(chunk).served,
+                from_past: story(chunk).from_past,
                 spoiled: story(chunk).spoiled,
                 silent: chunk.silent,
             })
@@ -212,7 +233,7 @@ mod tests {
         assert_eq!(threes.len(), 2);
         assert_eq!((space.count_fetch(threes[0], 0), space.count_fetch(threes[0], 0)), (0, 1));
         assert_eq!((space.count_fetch(threes[1], 0), space.count_fetch(threes[0], 1)), (0, 0));
-        space.fetch(threes[1], None).expect("there");
+        space.fetch(threes[1], None, true).expect("there");
         let served: Vec<u32> = space.chunks(30_000, |ms| ms as i64).iter().map(|chunk| chunk.served).collect();
         assert_eq!(served.iter().sum::<u32>(), 1);
         assert_eq!(served[threes[1].index], 1);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use self::fault::{ApiFault, ChatEvent, ChunkFault, ChunkRule, LocationShape, OldEdge, PlaylistFault};
+pub use self::fault::{ApiFault, ChatEvent, ChunkFault, ChunkRule, LocationShape, OldEdge, PastRule, PlaylistFault};
 pub use self::report::{ChunkReport, EarlierSpace, SpaceReport, SpaceStarted};
 
 mod fault;
@@ -47,6 +47,8 @@ pub enum Order {
         /// Their sequence numbers.
         sequences: Vec<u64>,
     },
+    /// What there is of the past: the list of everything so far, and the replay.
+    Past(PastRule),
     /// Calls to the API fail from now on.
     FailApi {
         /// How.
@@ -173,6 +175,7 @@ impl Order {
             Self::Thaw => "the playlist moves again",
             Self::FailChunks { .. } => "chunks begin to fail",
             Self::DeleteChunks { .. } => "chunks are lost at the CDN",
+            Self::Past(_) => "what the platform holds of the past changes",
             Self::FailApi { .. } => "the API is in trouble",
             Self::FailPlaylist { .. } => "the playlist is in trouble",
             Self::RefuseListeners { .. } => "listeners are refused",
@@ -212,6 +215,10 @@ mod tests {
                     edge: None,
                 },
             ),
+            (
+                r#"{"do":"past","lag_seconds":40,"lacks":[7]}"#,
+                Order::Past(PastRule { lag_seconds: Some(40), lacks: Some(vec![7]), ..PastRule::default() }),
+            ),
             (r#"{"do":"move_edge","old":"frozen"}"#, Order::MoveEdge { old: OldEdge::Frozen }),
             (r#"{"do":"endlist"}"#, Order::Endlist { times: None }),
             (
@@ -229,5 +236,6 @@ mod tests {
             assert_eq!(serde_json::from_str::<Order>(json).expect(json), order);
         }
         assert!(serde_json::from_str::<Order>(r#"{"do":"jump","segment":3}"#).is_err(), "a typing error is told");
+        assert!(serde_json::from_str::<Order>(r#"{"do":"past","lag":3}"#).is_err(), "in a rule too");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use bytes::{Bytes, BytesMut};
@@ -16,6 +16,10 @@ use super::platform::{Door, Platform};
 use super::script::{Chunk, Listing};
 use crate::media::SAMPLE_RATE;
 
+mod past;
+
+pub(super) use past::replay_url;
+
 const REGION: &str = "us-east-1";
 const BUCKET: &str = "periscope-replay-direct-prod-us-east-1-public";
 
@@ -26,25 +30,15 @@ pub(super) fn playlist_url(port: u16, key: &str) -> String {
     )
 }
 
-/// The address of the full replay, as the platform gives it after the end.
-pub(super) fn replay_url(port: u16, key: &str, wall_ms: i64) -> String {
-    let file = format!("playlist_{}.m3u8?type=replay", snapshot_number(wall_ms));
-    playlist_url(port, key).replace("dynamic_playlist.m3u8?type=live", &file)
-}
-
-/// Newer snapshots have smaller numbers: 2^64 - 1 minus the time in ns (derived from samples of several sources).
-fn snapshot_number(wall_ms: i64) -> u64 {
-    u64::MAX - wall_ms as u64 * 1_000_000
-}
-
 /// Everything in the `non_transcode` folder.
 pub(super) async fn file(
     State(door): State<Door>,
     Path((key, region, bucket, file)): Path<(String, String, String, String)>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
     let platform = &door.platform;
-    let kind = kind_of(&file);
+    let kind = if kind_of(&file) == "snapshot" { "replay" } else { kind_of(&file) };
     platform.saw(kind, &headers);
     if region != REGION || bucket != BUCKET || platform.lock().space(|space| space.key == key).is_none() {
         return StatusCode::NOT_FOUND.into_response();
@@ -57,9 +51,9 @@ pub(super) async fn file(
     }
     match kind {
         "playlist" => live_playlist(&door, &key).await,
-        "master" => master_playlist(platform, &key),
-        "snapshot" => snapshot(platform, &key),
-        "chunk" => chunk_answer(&door, &key, &file).await,
+        "master" => past::master(platform, &key),
+        "replay" => past::list(platform, &key),
+        "chunk" => chunk_answer(&door, &key, &file, is_live(query.as_deref())).await,
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -75,7 +69,10 @@ pub(super) async fn transcoded(
     let known = door.platform.lock().space(|space| space.key == key).is_some();
     match kind {
         _ if !known => StatusCode::NOT_FOUND.into_response(),
-        "snapshot" => refused(&door).unwrap_or_else(|| snapshot(&door.platform, &key)),
+        _ if door.platform.args.needs_referer && !headers.contains_key(header::REFERER) => {
+            StatusCode::FORBIDDEN.into_response()
+        }
+        "snapshot" => refused(&door).unwrap_or_else(|| past::transcoded(&door.platform, &key)),
         "chunk" => StatusCode::BAD_REQUEST.into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
@@ -98,6 +95,11 @@ fn kind_of(file: &str) -> &'static str {
         _ if file.starts_with("chunk_") && file.ends_with("_a.aac") => "chunk",
         _ => "other",
     }
+}
+
+/// Whether a chunk's name came from the live list, which gives it this query.
+fn is_live(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair == "type=live"))
 }
 
 /// The list as it is, with what is wrong with it.
@@ -176,44 +178,6 @@ fn list_text(door: &Door, key: &str, trouble: Option<PlaylistTrouble>) -> Option
     Some(text)
 }
 
-fn master_playlist(platform: &Platform, key: &str) -> Answer {
-    let number = snapshot_number(platform.unix_ms(platform.now_ms()));
-    let mut text = String::from("#EXTM3U\n#EXT-X-DYNAMICALLY-GENERATED\n");
-    // Cosmetic on the platform too: the chunks are audio only.
-    line(
-        &mut text,
-        format_args!(
-            "#EXT-X-STREAM-INF:BANDWIDTH=350000,RESOLUTION=8x8,CODECS=\"avc1.42C015,mp4a.40.2\",FRAME-RATE=30.0"
-        ),
-    );
-    line(
-        &mut text,
-        format_args!(
-            "/Transcoding/v1/hls/{key}/transcode/{REGION}/{BUCKET}/rehearsal/audio-space/playlist_{number}.m3u8"
-        ),
-    );
-    playlist(text.into())
-}
-
-fn snapshot(platform: &Platform, key: &str) -> Answer {
-    let now = platform.now_ms();
-    let (chunks, over) = {
-        let mut inner = platform.lock();
-        let Some(space) = inner.space(|space| space.key == key) else {
-            return StatusCode::NOT_FOUND.into_response();
-        };
-        (space.script.history(now), space.script.state().is_over())
-    };
-    let kept: Vec<Chunk> = chunks.into_iter().filter(|chunk| platform.sound.holds(chunk)).collect();
-    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-TARGETDURATION:5\n");
-    line(&mut text, format_args!("#EXT-X-MEDIA-SEQUENCE:0"));
-    entries(platform, &mut text, &kept, "");
-    if over {
-        line(&mut text, format_args!("#EXT-X-ENDLIST"));
-    }
-    playlist(text.into())
-}
-
 fn entries(platform: &Platform, text: &mut String, chunks: &[Chunk], query: &str) {
     for chunk in chunks {
         if chunk.discontinuity {
@@ -233,8 +197,8 @@ fn name_of(platform: &Platform, chunk: &Chunk) -> String {
     format!("chunk_{ns}_{}_a.aac", chunk.sequence)
 }
 
-async fn chunk_answer(door: &Door, key: &str, file: &str) -> Answer {
-    let Some((chunk, fault)) = fetched(door, key, file) else { return StatusCode::NOT_FOUND.into_response() };
+async fn chunk_answer(door: &Door, key: &str, file: &str, live: bool) -> Answer {
+    let Some((chunk, fault)) = fetched(door, key, file, live) else { return StatusCode::NOT_FOUND.into_response() };
     let platform = &door.platform;
     let Some(mut frames) = platform.sound.frames(&chunk) else { return StatusCode::NOT_FOUND.into_response() };
     if fault == Some(ChunkFault::Undecodable) {
@@ -251,7 +215,7 @@ async fn chunk_answer(door: &Door, key: &str, file: &str) -> Answer {
 }
 
 /// The chunk of that name and what is wrong with this fetch of it; none if it is not there, or not any more.
-fn fetched(door: &Door, key: &str, file: &str) -> Option<(Chunk, Option<ChunkFault>)> {
+fn fetched(door: &Door, key: &str, file: &str, live: bool) -> Option<(Chunk, Option<ChunkFault>)> {
     let platform = &door.platform;
     let now = platform.now_ms();
     let mut inner = platform.lock();
@@ -261,7 +225,7 @@ fn fetched(door: &Door, key: &str, file: &str) -> Option<(Chunk, Option<ChunkFau
     let chunk = history.filter(|chunk| chunk.sequence == number).find(|chunk| name_of(platform, chunk) == file)?;
     let fetch = space.count_fetch(&chunk, door.edge);
     let fault = inner.faults.chunk(chunk.sequence, fetch, door.edge);
-    let fate = inner.space(|space| space.key == key)?.fetch(&chunk, fault);
+    let fate = inner.space(|space| space.key == key)?.fetch(&chunk, fault, live);
     fate.ok().map(|fault| (chunk, fault))
 }
 

@@ -13,6 +13,7 @@ pub mod control;
 mod faults;
 pub mod format;
 mod hls;
+mod holdings;
 mod platform;
 pub mod script;
 mod sound;
@@ -42,7 +43,8 @@ use crate::clock::Clock;
 /// How the space is to be.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SpaceArgs {
-    /// How long the space has been running when it starts, in seconds.
+    /// How long the space has been running when it starts, in seconds. More than 900 start at once all the same: all but
+    /// the last minute of them repeats one minute of the ruler.
     #[arg(long = "running-for", value_name = "SECONDS", default_value_t = 30)]
     pub running_for_seconds: u32,
     /// The space waits for the order to start.
@@ -57,6 +59,9 @@ pub struct SpaceArgs {
     /// Chunks are listed late by up to so many milliseconds.
     #[arg(long, default_value_t = 0)]
     pub jitter_ms: u64,
+    /// The list of everything so far lags behind by so many seconds while the space is running.
+    #[arg(long = "snapshot-lag", value_name = "SECONDS", default_value_t = 0)]
+    pub snapshot_lag_seconds: u32,
     /// Title of the space.
     #[arg(long, default_value = "Rehearsal: the ruler, live")]
     pub title: String,
@@ -82,6 +87,7 @@ impl Default for SpaceArgs {
             scheduled_in_seconds: None,
             first_sequence: 0,
             jitter_ms: 0,
+            snapshot_lag_seconds: 0,
             title: "Rehearsal: the ruler, live".to_owned(),
             host: "rehearsal".to_owned(),
             guests: vec!["alice".to_owned(), "bob".to_owned()],
@@ -99,6 +105,7 @@ impl SpaceArgs {
         give("running-for", self.running_for_seconds.to_string());
         give("first-sequence", self.first_sequence.to_string());
         give("jitter-ms", self.jitter_ms.to_string());
+        give("snapshot-lag", self.snapshot_lag_seconds.to_string());
         give("title", self.title.clone());
         give("host", self.host.clone());
         give("guests", self.guests.join(","));
@@ -112,6 +119,9 @@ impl SpaceArgs {
         arguments
     }
 }
+
+/// The ruler is made from its start for a space that has been running no longer than this, which takes some seconds.
+const MADE_MS: u64 = 900_000;
 
 /// Time for connections to end when the server ends: some hang on purpose.
 const GRACE: Duration = Duration::from_secs(1);
@@ -133,7 +143,7 @@ impl SpaceServer {
         let position_ms = u64::from(args.running_for_seconds) * 1000;
         let making = tokio::task::spawn_blocking(move || {
             let sound = Sound::default();
-            sound.have(SoundFormat::default(), position_ms.saturating_sub(60_000), position_ms).map(|()| sound)
+            sound.have(SoundFormat::default(), tape_start(position_ms), position_ms).map(|()| sound)
         });
         let sound = making.await.map_err(|error| RehearsalError::Options(error.to_string()))??;
         let listeners = [listen().await?, listen().await?];
@@ -195,6 +205,11 @@ impl SpaceServer {
         }
         Ok(())
     }
+}
+
+/// Where the tape begins of a space that is at `position_ms`, in ms.
+fn tape_start(position_ms: u64) -> u64 {
+    if position_ms <= MADE_MS { 0 } else { position_ms - 60_000 }
 }
 
 async fn listen() -> Result<TcpListener, RehearsalError> {
@@ -268,6 +283,7 @@ mod tests {
             scheduled_in_seconds: Some(9),
             first_sequence: 40_000,
             jitter_ms: 250,
+            snapshot_lag_seconds: 45,
             title: "--title=<b>\u{202e}".to_owned(),
             guests: vec!["a".to_owned(), "b".to_owned()],
             id3_sizes: chunk::Id3Sizes::Plain,

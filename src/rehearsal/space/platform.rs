@@ -12,6 +12,7 @@ use super::chat::ChatLine;
 use super::control::{ChatEvent, LocationShape, Order, SpaceReport};
 use super::faults::Faults;
 use super::format::SoundFormat;
+use super::holdings::Holdings;
 use super::script::{Script, SpaceState};
 use super::sound::Sound;
 use super::witness::Witness;
@@ -63,6 +64,7 @@ impl Platform {
         let script = Script::new(state, args.first_sequence, args.jitter_ms, SoundFormat::default());
         let mut space = AudioSpace::new(script, args.title.clone(), args.host.clone(), sound_started_ms - 60_000);
         space.scheduled_start = args.scheduled_in_seconds.map(|seconds| wall_ms + i64::from(seconds) * 1000);
+        space.holdings = Holdings::lagging(args.snapshot_lag_seconds);
         space.started_ms = (state == SpaceState::Running).then_some(sound_started_ms);
         let inner = Inner {
             newest: space,

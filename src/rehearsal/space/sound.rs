@@ -49,7 +49,7 @@ impl Sound {
     /// Whether the frames of a chunk are still there.
     pub(super) fn holds(&self, chunk: &Chunk) -> bool {
         let reels = self.reels.read().unwrap_or_else(PoisonError::into_inner);
-        reels.get(&chunk.format).is_some_and(|reel| chunk.silent || chunk.first_frame >= reel.tape.oldest())
+        reels.get(&chunk.format).is_some_and(|reel| chunk.silent || reel.tape.holds(chunk.first_frame))
     }
 
     /// Tells how far the space is, so that the tapes go on.

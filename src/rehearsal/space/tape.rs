@@ -1,7 +1,8 @@
 //! The sound of the simulated space: an endless ruler, encoded to AAC of one form once and without a restart.
 //!
 //! Frame n of the tape starts n * 1024 samples of its own rate behind the start of a ruler whose second k starts at k
-//! seconds. A thread keeps a minute ahead of what is asked for and forgets what is older than an hour.
+//! seconds. A thread keeps a minute ahead of what is asked for and forgets what is older than an hour. Frames before the
+//! tape's own start repeat its first minute, so that hours of a past cost nothing.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock, mpsc};
@@ -25,6 +26,9 @@ const FIRST_SECONDS: u64 = 15;
 /// How many frames stay, an hour of them: a chunk stays fetchable long after it left the playlist.
 const KEEP_FRAMES: usize = 3600 * SAMPLE_RATE as usize / AAC_FRAME_SAMPLES as usize;
 
+/// Frames that are repeated before the start: 58 s, whole joints.
+const REPEATED: usize = 17 * 160;
+
 /// Encoded frames, by number. Clones share one tape.
 #[derive(Debug, Clone)]
 pub(super) struct Tape {
@@ -37,6 +41,10 @@ pub(super) struct Tape {
 struct Shelf {
     first: u64,
     frames: VecDeque<Bytes>,
+    /// The tape's own start.
+    start: u64,
+    /// The first frames from there on.
+    repeated: Vec<Bytes>,
     /// The frame that the space has reached, by which the thread knows how far to go.
     position: u64,
 }
@@ -50,7 +58,7 @@ impl Tape {
     pub(super) fn start(format: SoundFormat, from_ms: u64, position_ms: u64) -> Result<Self, GstError> {
         let first_sample = from_ms * RATE / 1000 / JOINT_SAMPLES * JOINT_SAMPLES;
         let first = first_sample / JOINT_SAMPLES * format.joint_frames();
-        let shelf = Shelf { first, frames: VecDeque::new(), position: format.frame_at(position_ms) };
+        let shelf = Shelf { first, start: first, position: format.frame_at(position_ms), ..Shelf::default() };
         let shelf = Arc::new(RwLock::new(shelf));
         let (wanted, ended) = mpsc::channel();
         let (ready_sender, ready) = mpsc::channel();
@@ -59,7 +67,8 @@ impl Tape {
         thread
             .spawn(move || writer.run(&ended, &ready_sender))
             .map_err(|error| failed(format!("its thread did not start: {error}")))?;
-        let patience = Duration::from_secs(60);
+        // A busy machine makes at least five seconds of it in one.
+        let patience = Duration::from_secs(60 + position_ms.saturating_sub(from_ms) / 5000);
         ready.recv_timeout(patience).map_err(|_| failed("it does not get ahead of real time".to_owned()))??;
         Ok(Self { shelf, _wanted: wanted })
     }
@@ -67,19 +76,39 @@ impl Tape {
     /// `count` frames from frame `first` on; none when they are forgotten or not made yet.
     pub(super) fn frames(&self, first: u64, count: u64) -> Option<Vec<Bytes>> {
         let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
-        let start = usize::try_from(first.checked_sub(shelf.first)?).ok()?;
-        let end = start + usize::try_from(count).ok()?;
-        (end <= shelf.frames.len()).then(|| shelf.frames.range(start..end).cloned().collect())
+        (first..first + count).map(|n| shelf.frame(n).cloned()).collect()
     }
 
-    /// The oldest frame that is still there.
-    pub(super) fn oldest(&self) -> u64 {
-        self.shelf.read().unwrap_or_else(PoisonError::into_inner).first
+    /// Whether frame `n` is there, or will be: it is not forgotten.
+    pub(super) fn holds(&self, n: u64) -> bool {
+        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
+        n >= shelf.first || n < shelf.start
     }
 
     /// Tells how far the space is, so that the tape goes on.
     pub(super) fn reached(&self, frame: u64) {
         self.shelf.write().unwrap_or_else(PoisonError::into_inner).position = frame;
+    }
+}
+
+impl Shelf {
+    fn frame(&self, n: u64) -> Option<&Bytes> {
+        if n < self.start {
+            let back = (self.start - n) % REPEATED as u64;
+            return self.repeated.get((REPEATED - back as usize) % REPEATED);
+        }
+        self.frames.get(usize::try_from(n.checked_sub(self.first)?).ok()?)
+    }
+
+    fn keep(&mut self, frame: Bytes) {
+        if self.start > 0 && self.repeated.len() < REPEATED {
+            self.repeated.push(frame.clone());
+        }
+        self.frames.push_back(frame);
+        while self.frames.len() > KEEP_FRAMES {
+            self.frames.pop_front();
+            self.first += 1;
+        }
     }
 }
 
@@ -152,12 +181,7 @@ impl Writer {
             if frame.at.samples() < waste {
                 return;
             }
-            let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
-            shelf.frames.push_back(frame.data);
-            while shelf.frames.len() > KEEP_FRAMES {
-                shelf.frames.pop_front();
-                shelf.first += 1;
-            }
+            shelf.write().unwrap_or_else(PoisonError::into_inner).keep(frame.data);
         };
         let SoundFormat { sample_rate, channels } = self.format;
         let mut encoder = AacEncoder::with_channels(sample_rate, channels, KBPS, keep)?;
@@ -179,9 +203,8 @@ mod tests {
         let format = SoundFormat::default();
         let tape = Tape::start(format, 190_000, 200_000).expect("a tape");
         // 190 s are 55 joints and a bit.
-        assert_eq!(tape.oldest(), 55 * 160);
-        assert!(tape.frames(55 * 160, 141).is_some());
-        assert!(tape.frames(0, 1).is_none());
+        let start = 55 * 160;
+        assert!(tape.frames(start, 141).is_some());
         // A minute ahead of where it was told that the space is, and not further.
         tape.reached(format.frame_at(210_000));
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
@@ -189,6 +212,12 @@ mod tests {
             assert!(std::time::Instant::now() < deadline, "the tape does not go on");
             std::thread::sleep(Duration::from_millis(20));
         }
+        // Before it lies the first minute again, as often as it takes.
+        let again = tape.frames(start + 10, 20).expect("frames");
+        let minute = 17 * 160;
+        assert_eq!(tape.frames(start - minute + 10, 20), Some(again.clone()));
+        assert_eq!(tape.frames(start - 3 * minute + 10, 20), Some(again));
+        assert!(tape.holds(0) && tape.frames(start - 1, 2).is_some());
     }
 
     #[test]

@@ -56,6 +56,12 @@ impl Edges {
         None
     }
 
+    /// Every place of what is at `url`: there first, then at the other hosts.
+    pub(in crate::source) fn everywhere(&self, url: &Url) -> Vec<Url> {
+        let others = self.hosts.iter().filter_map(|(host, _)| at_host(url, host)).filter(|other| other != url);
+        std::iter::once(url.clone()).chain(others).collect()
+    }
+
     /// Where to fetch the segment at `url` after `failures`: every second time at another edge.
     pub(super) fn segment(&self, url: &Url, failures: u32) -> Url {
         let others: Vec<Url> =

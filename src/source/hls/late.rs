@@ -166,7 +166,7 @@ pub(super) fn judge(
 }
 
 /// Where a segment is of which only the name is known: beside those that are listed.
-pub(super) fn beside(listed: &Url, name: &str) -> Option<Url> {
+pub(in crate::source) fn beside(listed: &Url, name: &str) -> Option<Url> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
         return None;

@@ -89,6 +89,8 @@ pub struct Metadata {
     pub started_at: Option<Timestamp>,
     /// End.
     pub ended_at: Option<Timestamp>,
+    /// Whether X has, or will have, a replay; none if it does not say.
+    pub has_replay: Option<bool>,
 }
 
 impl Metadata {
@@ -205,6 +207,7 @@ fn metadata_of(metadata: &Value, host: Option<&Value>) -> Metadata {
         scheduled_start: time("scheduled_start"),
         started_at: time("started_at"),
         ended_at: time("ended_at"),
+        has_replay: metadata.get("is_space_available_for_replay").and_then(Value::as_bool),
     }
 }
 

@@ -29,6 +29,7 @@ mod id3;
 mod limits;
 mod lookup;
 pub mod metadata;
+mod past;
 mod quiet;
 mod reporter;
 pub mod segment;
@@ -144,6 +145,10 @@ impl Source for XSpaceSource {
         let Self { api, client, config, .. } = self;
         let (api, client, config) = (api.clone(), client.clone(), config.clone());
         Some(Box::new(successor::HostSearch { api, client, config, refresh: Duration::ZERO }))
+    }
+
+    fn past(&self) -> Option<Box<dyn super::Past>> {
+        Some(Box::new(past::SpacePast::new(self)))
     }
 
     /// 6 s. X's playlists have a target duration of 4 s, so that they are looked at every 2 s, and segments of 3 s. A

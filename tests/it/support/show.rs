@@ -133,7 +133,7 @@ impl Stage {
     pub(crate) fn with_closing(sections: &str, closing: &str) -> Self {
         let stage = Self { folder: tempfile::tempdir().expect("a folder") };
         let show = format!("[show]\nname = \"{SHOW}\"\ntimezone = \"UTC\"\nclosing = \"{closing}\"\n\n");
-        let rest = "[slate]\nflash = true\n\n[recording]\nfolder = \"recordings\"\nmin_free = \"0 MB\"\n";
+        let rest = "[slate]\nflash = true\n\n[recording]\nfolder = \"recordings\"\nmin_free = \"0 MB\"\nrepair_for = \"off\"\n";
         fs::write(stage.path("show.toml"), format!("{show}{sections}{rest}")).expect("a configuration");
         let names = sections.split('"').filter(|word| word.ends_with(".key"));
         for name in names.chain(["auth_token", "ct0"]) {
@@ -163,6 +163,13 @@ impl Stage {
         let mut command = Command::new(PROGRAM);
         command.arg("run").arg("--config").arg(self.path("show.toml")).args(options);
         self.start(change(command))
+    }
+
+    /// Runs another verb on this stage's state, as [`Stage::run`] runs the show.
+    pub(crate) fn run_verb(&self, arguments: &[&str]) -> Run {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments);
+        self.start(command)
     }
 
     /// Runs the show in a mount namespace of its own, after the shell commands of `prepare`.

@@ -13,6 +13,9 @@ pub struct ChunkRule {
     /// A share of all chunks, 0 to 1, the same ones every time.
     #[serde(default)]
     pub share: Option<f64>,
+    /// Another number chooses others of the same share.
+    #[serde(default)]
+    pub seed: u64,
     /// Only the first fetches of each chunk; all where it is left out.
     #[serde(default)]
     pub times: Option<u32>,
@@ -26,11 +29,30 @@ impl ChunkRule {
     pub fn hits(&self, sequence: u64, fetch: u32, edge: usize) -> bool {
         let numbered = self.sequences.contains(&sequence);
         // A multiplicative hash: the same chunks fail in every rehearsal.
-        let place = (sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / f64::from(1_u32 << 24);
+        let place = (sequence.wrapping_add(self.seed << 32).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64
+            / f64::from(1_u32 << 24);
         let shared = self.share.map_or(self.sequences.is_empty(), |share| place < share);
         let here = self.edge.is_none_or(|only| only == edge);
         here && (numbered || shared) && self.times.is_none_or(|times| fetch < times)
     }
+}
+
+/// What the platform holds of the past. What is left out stays as it is; it is no fault that heals.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PastRule {
+    /// How far the list of everything so far lags behind while the space is running, in seconds.
+    pub lag_seconds: Option<u32>,
+    /// Whether there is such a list while the space is running. The master names one in any case.
+    pub while_live: Option<bool>,
+    /// Whether the list is where the master says, or only beside it in the chunks' own folder.
+    pub transcoded: Option<bool>,
+    /// How long after the end the replay, and the master, are made, in seconds.
+    pub made_after_seconds: Option<u32>,
+    /// Whether they are made at all.
+    pub after_end: Option<bool>,
+    /// Sequence numbers that all these lists lack; the chunks themselves stay.
+    pub lacks: Option<Vec<u64>>,
 }
 
 /// What is wrong with a chunk.

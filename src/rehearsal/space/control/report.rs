@@ -39,8 +39,9 @@ pub struct SpaceReport {
     pub state: Option<SpaceState>,
     /// Wall time of the first sample of the ruler, in Unix ms.
     pub sound_started_ms: i64,
-    /// Requests by kind: `guest`, `space`, `status`, `host`, `playlist`, `master`, `snapshot`, `chunk`, `chat_access`,
-    /// `chat`, `control`, `other`.
+    /// Requests by kind: `guest`, `space`, `status`, `host`, `playlist`, `master`, `snapshot` (the list that the
+    /// master names), `replay` (the same list in the chunks' own folder), `chunk`, `chat_access`, `chat`, `control`,
+    /// `other`.
     pub requests: BTreeMap<String, u64>,
     /// Names of headers by kind of request. No value is ever kept.
     pub headers: BTreeMap<String, BTreeSet<String>>,
@@ -87,6 +88,9 @@ pub struct ChunkReport {
     pub announced: bool,
     /// How often it was served whole.
     pub served: u32,
+    /// How often of that its name came from a list of the past, not from the live one.
+    #[serde(default)]
+    pub from_past: u32,
     /// How often it was refused or spoiled.
     pub spoiled: u32,
     /// Whether it holds silence in the ruler's place.
