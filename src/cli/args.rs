@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::mark::MarkArgs;
 use super::recordings::RecordingsCommand;
+use super::show::ShowCommand;
 pub use archive::{ArchiveArgs, SignIn};
 
 use crate::bridge::protocol::OutputAction;
@@ -245,27 +246,6 @@ impl OutputCommand {
             Self::Restart(one) => Some((one, OutputAction::Restart)),
         }
     }
-}
-
-/// The verbs of `show`.
-#[derive(Debug, Clone, Subcommand)]
-pub enum ShowCommand {
-    /// Draw the timeline of a show: states, faults, what was done about them, figures
-    Report(ReportArgs),
-}
-
-/// Arguments of `show report`.
-#[derive(Debug, Clone, Args)]
-pub struct ReportArgs {
-    /// Name of a show, the folder of its recording, or an incident file; the newest show where none is given
-    #[arg(value_name = "NAME|FOLDER|FILE")]
-    pub show: Option<String>,
-    /// Write a page for a browser
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-    /// Everything as one JSON object
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// The verbs of `source`.

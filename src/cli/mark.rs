@@ -110,7 +110,10 @@ fn seconds_of(text: &str) -> Option<f64> {
         return None;
     }
     let below_sixty = |part: &str| part.parse::<u32>().is_ok_and(|number| number < 60);
-    if !whole.is_empty() && !(below_sixty(seconds) && whole[1..].iter().all(|part| below_sixty(part))) {
+    // Only the first of several numbers may be large.
+    if let [_, between @ ..] = whole
+        && !between.iter().chain([&seconds]).all(|part| below_sixty(part))
+    {
         return None;
     }
     let above = whole.iter().try_fold(0.0, |sum, part| Some(sum * 60.0 + part.parse::<f64>().ok()?))?;

@@ -6,13 +6,34 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::{Args, Subcommand};
 
-use super::args::{ReportArgs, ShowCommand};
 use super::words::clean;
 use super::{say, say_json};
 use crate::bridge::state_folder::{self, StateFolder};
 use crate::clock::Clock;
 use crate::incident::{self, Story};
+
+/// The verbs of `show`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ShowCommand {
+    /// Draw the timeline of a show: states, faults, what was done about them, figures
+    Report(ReportArgs),
+}
+
+/// Arguments of `show report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Name of a show, the folder of its recording, or an incident file; the newest show where none is given
+    #[arg(value_name = "NAME|FOLDER|FILE")]
+    pub show: Option<String>,
+    /// Write a page for a browser
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Everything as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Does one verb.
 pub(super) fn run(command: &ShowCommand) -> anyhow::Result<ExitCode> {

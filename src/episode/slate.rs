@@ -10,8 +10,8 @@ use crate::picture::{Slate, SlateContent};
 /// Enough for a picture that does not move, and a rate that platforms take.
 const FPS: u32 = 5;
 
-/// Seconds from one key frame to the next: a player that seeks decodes at most so much, and three hours of a 720p slate
-/// have about 50 MB of key frames.
+/// Seconds from one key frame to the next: a player that seeks decodes at most so much, and three hours of the default
+/// slate in 720p have about 200 MB of key frames.
 const KEY_SECONDS: usize = 10;
 
 /// What stands on the slate below the title.

@@ -48,7 +48,8 @@ fn what_goes_by_table() {
 
 #[test]
 fn what_somebody_may_still_want_never_goes() {
-    let changes: [(Protection, fn(&mut Summary)); 6] = [
+    type Change = fn(&mut Summary);
+    let changes: [(Protection, Change); 6] = [
         (Protection::Written, |one| one.written_by = Some("1".into())),
         (Protection::Kept, |one| one.keep = true),
         (Protection::NotEnded, |one| one.ended_at = None),

@@ -364,16 +364,17 @@ impl Verification {
         }
         let count = |kinds: &[FaultKind]| self.faults.iter().filter(|fault| kinds.contains(&fault.kind)).count();
         let parts = [
-            (count(&[FaultKind::NoJournal]), "no journal"),
-            (count(&[FaultKind::Line, FaultKind::LostLines]), "faults in its journal"),
-            (count(&[FaultKind::Missing]), "files missing"),
-            (count(&[FaultKind::Altered]), "files altered"),
-            (count(&[FaultKind::Unreadable]), "files unreadable"),
+            (count(&[FaultKind::Line, FaultKind::LostLines]), "fault", "in its journal"),
+            (count(&[FaultKind::Missing]), "file", "missing"),
+            (count(&[FaultKind::Altered]), "file", "altered"),
+            (count(&[FaultKind::Unreadable]), "file", "unreadable"),
         ];
-        let told = parts.iter().filter(|(number, _)| *number > 0).map(|(number, words)| match *words {
-            "no journal" => (*words).to_owned(),
-            _ => format!("{number} {words}"),
+        let told = parts.iter().filter(|(number, ..)| *number > 0).map(|(number, thing, what)| {
+            let plural = if *number == 1 { "" } else { "s" };
+            format!("{number} {thing}{plural} {what}")
         });
+        let no_journal = (count(&[FaultKind::NoJournal]) > 0).then(|| "no journal".to_owned());
+        let told = no_journal.into_iter().chain(told);
         format!("NOT whole: {}", told.collect::<Vec<_>>().join(", "))
     }
 }

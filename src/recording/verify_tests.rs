@@ -57,7 +57,7 @@ fn every_missing_or_altered_file_is_named_and_can_be_had_again() {
     let expected =
         [(Missing, of(1)), (Altered, of(2)), (Altered, of(3)), (Unreadable, of(4)), (Altered, "test.m4a".into())];
     assert_eq!(kinds, expected);
-    assert_eq!(found.sentence(), "NOT whole: 1 files missing, 3 files altered, 1 files unreadable");
+    assert_eq!(found.sentence(), "NOT whole: 1 file missing, 3 files altered, 1 file unreadable");
     let damaged: Vec<u64> = damaged_segments(&folder).expect("a list").iter().map(|segment| segment.sequence).collect();
     assert_eq!(damaged, [1, 2, 3, 4]);
     assert_eq!(found.extra, [of(4), of(9)]);

@@ -1,5 +1,7 @@
 //! Encoded files of a recording, judged by ffmpeg, ffprobe and mutagen.
 
+#![expect(clippy::print_stdout, reason = "what was measured is read by people")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -88,16 +90,11 @@ fn reel(archive: &Archive, range: Range) -> Reel {
 }
 
 /// What an encoding is asked for beside its files.
+#[derive(Default)]
 struct Wanted {
     mono: bool,
     dsp: Dsp,
     labels: FileLabels,
-}
-
-impl Default for Wanted {
-    fn default() -> Self {
-        Self { mono: false, dsp: Dsp::default(), labels: FileLabels::default() }
-    }
 }
 
 async fn made(archive: &Archive, to: &Path, formats: &[EncodeFormat], wanted: Wanted) -> EncodeReport {
@@ -201,7 +198,7 @@ async fn every_second_lies_at_its_place_in_every_format_and_is_named() {
         let shifts: Vec<f64> = found.iter().map(|mark| mark.at_samples - f64::from(mark.index) * 48_000.0).collect();
         let worst =
             shifts.iter().copied().fold(0.0, |worst: f64, shift| if shift.abs() > worst.abs() { shift } else { worst });
-        eprintln!("{}: shifted by {worst:.1} samples at most", made.extension);
+        println!("{}: shifted by {worst:.1} samples at most", made.extension);
         assert!(worst.abs() < 24.0, "{} is shifted by {worst} samples", made.extension);
         let wanted_chapters: Vec<Value> =
             chapters.iter().map(|(start, title)| serde_json::json!([start, title])).collect();
@@ -288,10 +285,10 @@ async fn a_quiet_show_with_loud_peaks_reaches_its_loudness_in_every_format() {
         std::fs::create_dir(&folder).expect("a folder");
         let wanted = Wanted { mono, dsp: levelled.dsp, ..Wanted::default() };
         let report = made(&archive, &folder, formats, wanted).await;
-        eprintln!("from {measured:?} to {aim:?}: {levelled:?}");
+        println!("from {measured:?} to {aim:?}: {levelled:?}");
         for made in &report.files {
             let (loudness, peak) = heard(&file(&folder, made.extension));
-            eprintln!("  {}: {loudness} LUFS, {peak} dBTP", made.extension);
+            println!("  {}: {loudness} LUFS, {peak} dBTP", made.extension);
             assert!((loudness - lufs).abs() <= 0.5, "{} has {loudness} LUFS, wanted {lufs}", made.extension);
             assert!(peak <= -1.0, "{} peaks at {peak} dBTP", made.extension);
         }

@@ -4,10 +4,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::Duration;
 
 use base64::Engine as _;
 use serde_json::Value;
 use spacebridge::recording::{Archive, Origin};
+use spacebridge::status::ShowStatus;
+
+use crate::show::assert_nothing_lost;
+use crate::support::show::{Space, Stage};
+use crate::support::turn;
 
 const SESSION: &str = "1XdwejNNnrPXj";
 const NAME: &str = "rehearsal-20261122-212940-20261122T212940Z";
@@ -123,7 +129,7 @@ fn nothing_is_deleted_without_a_word_and_a_kept_one_not_even_with_one() {
     let (done, text) = run(&["recordings", "delete", NAME, "--yes"]);
     assert!(!done && text.contains("is kept"), "{text}");
     let config = temp.path().join("show.toml");
-    let written = "[show]\nname = \"x\"\n[[source]]\nkind = \"tone\"\n[recording.retention]\nmax_count = 0\n";
+    let written = "[show]\nname = \"x\"\n[[source]]\nkind = \"tone\"\n[recording.retention]\nmax_size = \"1 MB\"\n";
     fs::write(&config, written).expect("a configuration");
     let (done, text) = run(&["recordings", "delete", "--expired", "--config", "show.toml"]);
     assert!(done && text.contains("stays:") && text.contains("it is kept"), "{text}");
@@ -154,4 +160,33 @@ fn a_read_only_folder_can_be_looked_at_and_nothing_else() {
     for path in [folder.clone(), folder.join("segments"), folder.join("segments").join(SESSION)] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours again");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_without_outputs_records_and_a_mark_lies_where_it_is_heard() {
+    let _turn = turn().await;
+    let space = Space::running_for(30).await;
+    let stage = Stage::new(&space.config());
+    let run = stage.run(&["--json"]);
+    let heard = |status: &ShowStatus| {
+        let anchor = status.session.as_ref()?.anchor_samples?;
+        Some(status.program.seconds - anchor as f64 / 48_000.0).filter(|seconds| *seconds > 1.0)
+    };
+    stage.until("something is heard", 30, |status| status.recording.segments >= 5 && heard(status).is_some()).await;
+    let before = heard(&stage.status().await.expect("a status")).expect("something is heard");
+    let marked = stage.verb(&["mark", "Climate\u{1b}[2J", "--json"]).await;
+    let after = heard(&stage.status().await.expect("a status")).expect("something is heard");
+    let marked: serde_json::Value = serde_json::from_slice(&marked.stdout).expect("where it lies");
+    let seconds = marked["seconds"].as_f64().expect("a place");
+    // The status is a quarter of a second old at most.
+    assert!((before - 0.1..after + 0.5).contains(&seconds), "{before} {seconds} {after}");
+    let said = tokio::time::timeout(Duration::from_secs(60), run.interrupt()).await.expect("it ends");
+    assert_eq!(said.code, Some(0), "{}", said.all());
+    assert_nothing_lost(&stage, &space.report().await);
+    let mark = stage.journal().into_iter().find(|line| line["type"] == "mark").expect("a mark");
+    let samples = (seconds * 48_000.0).round() as i64;
+    assert_eq!((&mark["title"], mark["media_time"].as_i64()), (&"Climate [2J".into(), Some(samples)));
+    let archive = stage.archive().display().to_string();
+    let verified = stage.verb(&["recordings", "verify", &archive]).await;
+    assert!(verified.status.success(), "{verified:?}");
 }

@@ -216,6 +216,7 @@ async fn where_there_is_no_replay_just_the_seconds_that_nobody_has_are_listed() 
     let said = rough_night(&space, &stage, false).await;
     assert_eq!(said.code, Some(0), "{}", said.all());
     repaired(&stage, "1s").await;
+    space.order(Order::Heal).await;
     let all = PastRule { after_end: Some(true), ..PastRule::default() };
     space.order(past(all)).await;
     let tape = Tape::of(&space).await;

@@ -3,8 +3,6 @@
 //! Zeros: second k of the ruler starts at ruler sample k * 48 000; the first chunk that was kept is media time zero; the
 //! status tells the program sample of media time zero; flashes lie on multiples of 2 s of program time.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use spacebridge::rehearsal::space::control::ChunkReport;
 use spacebridge::rehearsal::space::{Order, SpaceArgs, SpaceReport};
@@ -260,7 +258,7 @@ async fn missing_segment_shifts_nothing_after_it() {
 }
 
 /// Fails unless the archive lists every sequence once, and everything that the space listed in between.
-fn assert_nothing_lost(stage: &Stage, space: &SpaceReport) {
+pub(crate) fn assert_nothing_lost(stage: &Stage, space: &SpaceReport) {
     let mut kept = sequences(&stage.journal());
     kept.sort_unstable();
     let (first, last) = (kept[0], kept[kept.len() - 1]);
@@ -383,32 +381,4 @@ fn assert_same_pictures_on_the_grid(
     let shift = there - at;
     let off = shift.rem_euclid(2000.0);
     assert!(off.min(2000.0 - off) < 40.0, "the second connection begins {shift:.0} ms into the first output's stream");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn run_without_outputs_records() {
-    let _turn = turn().await;
-    let space = Space::running_for(30).await;
-    let stage = Stage::new(&space.config());
-    let run = stage.run(&["--json"]);
-    let heard = |status: &ShowStatus| {
-        let anchor = status.session.as_ref()?.anchor_samples?;
-        Some(status.program.seconds - anchor as f64 / 48_000.0).filter(|seconds| *seconds > 1.0)
-    };
-    stage.until("something is heard", 30, |status| status.recording.segments >= 5 && heard(status).is_some()).await;
-    let before = heard(&stage.status().await.expect("a status")).expect("something is heard");
-    let marked = stage.verb(&["mark", "Climate\u{1b}[2J", "--json"]).await;
-    let after = heard(&stage.status().await.expect("a status")).expect("something is heard");
-    let marked: serde_json::Value = serde_json::from_slice(&marked.stdout).expect("where it lies");
-    let seconds = marked["seconds"].as_f64().expect("a place");
-    // The status is a quarter of a second old at most.
-    assert!((before - 0.1..after + 0.5).contains(&seconds), "{before} {seconds} {after}");
-    let said = tokio::time::timeout(Duration::from_secs(60), run.interrupt()).await.expect("it ends");
-    assert_eq!(said.code, Some(0), "{}", said.all());
-    assert_nothing_lost(&stage, &space.report().await);
-    let mark = stage.journal().into_iter().find(|line| line["type"] == "mark").expect("a mark");
-    assert_eq!((&mark["title"], mark["media_time"].as_f64()), (&"Climate[2J".into(), Some(seconds * 48_000.0)));
-    let archive = stage.archive().display().to_string();
-    let verified = stage.verb(&["recordings", "verify", &archive]).await;
-    assert!(verified.status.success(), "{verified:?}");
 }

@@ -12,8 +12,8 @@ use crate::cli::words::{clean, clock, count, fit, size, whole};
 use crate::cli::{say, say_json};
 use crate::recording::catalogue::{self, Catalogue, Summary};
 
-/// Widest name that makes its column wider: two copies of the longest time behind a show's usual name.
-const WIDEST_NAME: usize = 40;
+/// Widest name that makes its column wider: what is printed here is typed again.
+const WIDEST_NAME: usize = 60;
 
 /// Prints what there is.
 pub(super) fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {

@@ -29,8 +29,6 @@ pub enum RecordingsCommand {
     List(ListArgs),
     /// What a recording holds: sessions, gaps, repairs, speakers, marks, files, with its timeline
     Show(ShowArgs),
-    /// Make files to post: audio, video, chapters
-    Export(Box<export::ExportArgs>),
     /// Compute every checksum again and say in one line whether a recording is whole (exit code 0) or not (1)
     Verify(VerifyArgs),
     /// Look for what is missing, or was damaged, in what the platform still holds
@@ -39,6 +37,8 @@ pub enum RecordingsCommand {
     Delete(DeleteArgs),
     /// Never delete a recording by itself
     Keep(KeepArgs),
+    /// Make files to post: audio, video, chapters
+    Export(Box<export::ExportArgs>),
 }
 
 /// Where recordings are.
@@ -189,10 +189,10 @@ pub(super) fn run(command: &RecordingsCommand) -> anyhow::Result<ExitCode> {
     match command {
         RecordingsCommand::List(args) => list::run(args),
         RecordingsCommand::Show(args) => show::run(args),
-        RecordingsCommand::Export(args) => export::run(args),
         RecordingsCommand::Verify(args) => verify::run(args),
         RecordingsCommand::Repair(args) => repair::run(args),
         RecordingsCommand::Delete(args) => delete::run(args),
         RecordingsCommand::Keep(args) => keep::run(args),
+        RecordingsCommand::Export(args) => export::run(args),
     }
 }

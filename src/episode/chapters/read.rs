@@ -77,7 +77,9 @@ fn lines(text: &str) -> Result<Vec<Chapter>, ChapterError> {
 fn chapter(line: &str) -> Option<Chapter> {
     let (time, title) = line.split_once(char::is_whitespace)?;
     // "0:00 - Title" is common too.
-    let title = title.trim().trim_start_matches(['-', '–', '—', ':']).trim();
+    let whole = title.trim();
+    let title = whole.trim_start_matches(['-', '–', '—', ':']).trim();
+    let title = if title.is_empty() { whole } else { title };
     let start = seconds(time)?;
     (!title.is_empty()).then(|| Chapter::new(start, title))
 }

@@ -45,6 +45,7 @@ fn a_file_of_lines_is_read_and_a_wrong_line_is_named() {
         let error = parse(text).expect_err(text);
         assert!(error.to_string().starts_with(&format!("line {line} is no chapter")), "{text:?}: {error}");
     }
+    assert_eq!(parse("0:00 :"), Ok(list(&[(0.0, ":")])), "a title of a dash alone is one");
     assert_eq!(parse("\n"), Err(ChapterError::Empty));
     assert_eq!(parse(&"0:00 x\n".repeat(MOST + 1)), Err(ChapterError::TooMany));
 }
