@@ -234,6 +234,11 @@ impl Reel {
             // The place of frames behind a change inside a segment follows from those before it.
             let at = segment.media_time.saturating_add(samples(index, frame.config));
             index += 1;
+            // A repaired one may have got less room than it has frames: what was heard live is whole.
+            let room = segment.end().saturating_sub(samples(1, frame.config) / 2);
+            if !segment.origin.is_live() && at >= room {
+                break;
+            }
             if self.is_outside(at, frame.config) {
                 continue;
             }

@@ -172,6 +172,23 @@ async fn contiguous_segments_have_the_frame_hashes_of_the_source() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_segment_with_too_little_room_takes_no_frame_of_what_was_heard() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let source = source(temp.path(), "source.aac", 8, 48_000, 2);
+    let recording = recording(temp.path());
+    let frames = adts_frames(&source);
+    let [first, second, third] = [0, 1, 2].map(|n| frames[n * 100..(n + 1) * 100].concat());
+    let at = |frame: i64| frame * 1024;
+    recording.segment(segment(0, first, at(0), at(100) as u64));
+    recording.segment(segment(2, third, at(160), at(100) as u64));
+    recording.segment(NewSegment { origin: Origin::Replay, ..segment(1, second, at(100), at(60) as u64) });
+    let (_, path) = finish(&recording, EpisodeMeta::default()).await;
+    let wanted: Vec<String> = hashes(&source).into_iter().map(|(_, hash)| hash).collect();
+    let found: Vec<String> = hashes(&path).into_iter().map(|(_, hash)| hash).collect();
+    assert_eq!(found, [&wanted[..160], &wanted[200..300]].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gap_shifts_nothing_after_it() {
     for (rate, channels) in [(48_000, 2), (44_100, 1)] {
         let temp = tempfile::tempdir().expect("a folder");
