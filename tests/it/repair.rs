@@ -149,7 +149,7 @@ async fn late_start_is_repaired_to_the_frame_through_kill_9_and_an_incomplete_re
     let _turn = turn().await;
     let space = Space::running_for(40).await;
     let stage = late_listener(&space).await;
-    space.order(past(PastRule { lacks: Some(vec![2, 3, 9]), ..PastRule::default() })).await;
+    space.order(past(PastRule { lacks: Some(vec![2, 3, 6]), ..PastRule::default() })).await;
     space.order(Order::End { replay: true }).await;
     let kept = killed_repair(&stage, &space).await;
     repaired(&stage, "1s").await;
@@ -159,7 +159,7 @@ async fn late_start_is_repaired_to_the_frame_through_kill_9_and_an_incomplete_re
     }
     space.order(past(PastRule { lacks: Some(vec![]), ..PastRule::default() })).await;
     let tape = Tape::of(&space).await;
-    assert_missing(&stage, &tape, &[2, 3, 9]);
+    assert_missing(&stage, &tape, &[2, 3, 6]);
     let fetched = fetched_from_past(&space.report().await);
     repaired(&stage, "1s").await;
     assert_eq!(fetched_from_past(&space.report().await), fetched + 3, "only what is missing is fetched");
