@@ -11,8 +11,8 @@ use crate::picture::{Slate, SlateContent};
 const FPS: u32 = 5;
 
 /// Seconds from one key frame to the next: a player that seeks decodes at most so much, and three hours of the default
-/// slate in 720p have about 200 MB of key frames.
-const KEY_SECONDS: usize = 10;
+/// slate in 720p have about 70 MB of key frames.
+const KEY_SECONDS: usize = 30;
 
 /// What stands on the slate below the title.
 const LINE: &str = "Recording";
