@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::words::{clean, clock, count, output_state, show_state, size, whole};
 use crate::alert::{Event, Level};
-use crate::status::{OutputState, OutputStatus, ShowStatus};
+use crate::status::{OutputState, OutputStatus, ShowState, ShowStatus};
 use crate::supervisor::Notice;
 
 /// Pause between two lines that sum up.
@@ -32,7 +32,9 @@ impl Plain {
     pub(super) fn status(&mut self, status: &ShowStatus, now: Instant, at: Timestamp) -> Vec<String> {
         let mut said = Vec::new();
         let words = format!("{}: {}", show_state(status.state).to_lowercase(), clean(&status.words));
-        if words != self.words {
+        // A repair counts seconds and segments for half an hour: what it does is said when that changes.
+        let is_count = status.state == ShowState::Ending && beginning(&words) == beginning(&self.words);
+        if words != self.words && !is_count {
             said.push(words.clone());
             self.words = words;
         }
@@ -110,6 +112,11 @@ pub(super) fn notice_lines(notice: &Notice) -> Vec<String> {
     }
 }
 
+/// What a sentence is about: its first letters.
+fn beginning(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphabetic()).take(24).collect()
+}
+
 fn sum_up(status: &ShowStatus) -> String {
     let outputs: Vec<String> = status
         .outputs
@@ -152,6 +159,25 @@ mod tests {
         status.outputs[1].state = OutputState::Live;
         let said = plain.status(&status, start + Duration::from_secs(11), at);
         assert_eq!(said, ["00:00:00 output rumble: live"]);
+    }
+
+    #[test]
+    fn a_repair_that_counts_seconds_says_a_line_for_each_thing_it_does() {
+        let (mut plain, mut status, start) = (plain(), a_status(), Instant::now());
+        plain.status(&status, start, Timestamp::UNIX_EPOCH);
+        status.state = ShowState::Ending;
+        let mut said = Vec::new();
+        for words in [
+            "Looking in the replay for 57 s that are missing.",
+            "Looking in the replay for 57 s that are missing; next look in 9 s.",
+            "Looking in the replay for 57 s that are missing; next look in 8 s.",
+            "Fetching what is missing from the replay: 1 of 20 segments.",
+            "Fetching what is missing from the replay: 7 of 20 segments.",
+        ] {
+            status.words = words.to_owned();
+            said.extend(plain.status(&status, start, Timestamp::UNIX_EPOCH));
+        }
+        assert_eq!(said.len(), 2, "{said:?}");
     }
 
     #[test]
