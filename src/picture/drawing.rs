@@ -1,9 +1,10 @@
 //! Any SVG of our own as a PNG, with the slate's fonts. Nothing outside the text is ever read.
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{ImageHrefResolver, Options, Tree};
+use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Tree};
 
 use super::{clean, fonts, template};
 
@@ -15,21 +16,26 @@ pub fn svg_text(text: &str) -> String {
     template::escape(&clean::one_line(text))
 }
 
-/// Draws `svg`. Blocks for some tenths of a second.
-///
-/// # Errors
-/// In words, when it is no SVG or too large.
-pub fn png(svg: &str) -> Result<Vec<u8>, String> {
-    let options = Options {
+/// How every SVG here is read: with our own fonts, and with nothing from outside but the `artwork` that was loaded.
+pub(super) fn options(artwork: Option<Arc<Vec<u8>>>) -> Options<'static> {
+    Options {
         fontdb: fonts::database(),
         font_family: fonts::DEFAULT_FAMILY.to_owned(),
         font_resolver: fonts::Fallbacks::default().resolver(),
         image_href_resolver: ImageHrefResolver {
             resolve_data: Box::new(|_, _, _| None),
-            resolve_string: Box::new(|_, _| None),
+            resolve_string: Box::new(move |name, _| artwork.clone().filter(|_| name == "artwork").map(ImageKind::PNG)),
         },
         ..Options::default()
-    };
+    }
+}
+
+/// Draws `svg`. Blocks for some tenths of a second.
+///
+/// # Errors
+/// In words, when it is no SVG or too large.
+pub fn png(svg: &str) -> Result<Vec<u8>, String> {
+    let options = options(None);
     let tree = Tree::from_str(svg, &options).map_err(|error| error.to_string())?;
     let size = tree.size();
     if size.width() * size.height() > MOST_PIXELS {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use resvg::tiny_skia::{Color, IntRect, Pixmap, Transform};
-use resvg::usvg::{ImageHrefResolver, ImageKind, Options, Tree};
+use resvg::usvg::Tree;
 
 use crate::config::SlateConfig;
 use crate::gst::picture_encode;
@@ -271,18 +271,7 @@ fn parse(template: &str, artwork: Option<&Arc<Vec<u8>>>, content: &SlateContent)
     let clock = clock.unwrap_or_default();
     let fields = template::Fields { title: &title, host: &host, line: &line, clock: &clock };
     let svg = template::fill(template, fields)?;
-    let artwork = artwork.cloned();
-    let options = Options {
-        fontdb: fonts::database(),
-        font_family: fonts::DEFAULT_FAMILY.to_owned(),
-        font_resolver: fonts::Fallbacks::default().resolver(),
-        image_href_resolver: ImageHrefResolver {
-            resolve_data: Box::new(|_, _, _| None),
-            resolve_string: Box::new(move |name, _| artwork.clone().filter(|_| name == "artwork").map(ImageKind::PNG)),
-        },
-        ..Options::default()
-    };
-    Tree::from_str(&svg, &options).map_err(|error| error.to_string())
+    Tree::from_str(&svg, &drawing::options(artwork.cloned())).map_err(|error| error.to_string())
 }
 
 /// All of the drawing in the middle of the frame, as large as it goes.

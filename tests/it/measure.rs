@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use crate::recording::adts_frames;
 use crate::support;
 use bytes::Bytes;
 use spacebridge::alert::Events;
@@ -55,18 +56,6 @@ fn judged(path: &Path) -> Measured {
     Measured { lufs: number("I:"), true_peak_dbtp: number("Peak:") }
 }
 
-fn frames(path: &Path) -> Vec<Vec<u8>> {
-    let bytes = std::fs::read(path).expect("bytes");
-    let (mut frames, mut at) = (Vec::new(), 0);
-    while at + 7 <= bytes.len() {
-        let length =
-            usize::from(bytes[at + 3] & 3) << 11 | usize::from(bytes[at + 4]) << 3 | usize::from(bytes[at + 5] >> 5);
-        frames.push(bytes[at..at + length].to_vec());
-        at += length;
-    }
-    frames
-}
-
 fn segment(number: usize, frames: &[Vec<u8>], rate: i64, origin: Origin) -> NewSegment {
     let start = |frame: usize| (frame as i64 * 1024 * 48_000) / rate - 96_000;
     let at = start(number * FRAMES);
@@ -99,7 +88,7 @@ fn recording(parent: &Path) -> Recording {
 /// Records `source` but for the segments in `lost`, and says where.
 async fn record(parent: &Path, source: &Path, rate: i64, lost: &[usize]) -> PathBuf {
     let recording = recording(parent);
-    for (number, chunk) in frames(source).chunks(FRAMES).enumerate().filter(|(n, _)| !lost.contains(n)) {
+    for (number, chunk) in adts_frames(source).chunks(FRAMES).enumerate().filter(|(n, _)| !lost.contains(n)) {
         recording.segment(segment(number, chunk, rate, Origin::Live));
     }
     recording.close(Closing::Ended).await.expect("an end");
@@ -140,7 +129,7 @@ async fn only_what_was_not_measured_is_decoded_and_a_lost_measurement_is_made_an
         let done = complete(&archive, SESSION, &Progress::default()).expect(what);
         (done, start.elapsed())
     };
-    let all = frames(&path).len() as u64 * 1024;
+    let all = adts_frames(&path).len() as u64 * 1024;
     let (first, took) = measured("a measurement");
     assert!(first.decoded >= all - 2 * FRAMES as u64 * 1024, "{}", first.decoded);
     assert!(took.as_secs() < 20, "{} s measured in {took:?}", first.decoded / 48_000);
@@ -151,7 +140,7 @@ async fn only_what_was_not_measured_is_decoded_and_a_lost_measurement_is_made_an
         Surroundings { events: Events::new(clock.clone()), clock, limits: Limits::default() }
     };
     let recording = Recording::edit(&folder, 0, with()).expect("the recording");
-    for (number, chunk) in frames(&path).chunks(FRAMES).enumerate().filter(|(n, _)| [4, 5].contains(n)) {
+    for (number, chunk) in adts_frames(&path).chunks(FRAMES).enumerate().filter(|(n, _)| [4, 5].contains(n)) {
         recording.segment(segment(number, chunk, 48_000, Origin::Replay));
     }
     recording.close(Closing::Edited).await.expect("an end");
