@@ -30,14 +30,27 @@ pub struct ShowStatus {
     pub sources: Vec<SourceStatus>,
     /// The continuous output timeline.
     pub program: ProgramStatus,
-    /// What the slate says now.
+    /// What the slate says of what is happening, as it will be heard.
     pub slate: String,
+    /// What the operator puts in its place.
+    #[serde(default)]
+    pub own_slate: Option<OwnSlate>,
     /// Every output, in the order of the configuration.
     pub outputs: Vec<OutputStatus>,
     /// The show's archive.
     pub recording: RecordingStatus,
     /// The last events, oldest first.
     pub events: Vec<Event>,
+}
+
+/// The operator's own word on the slate of a show that is on the air.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnSlate {
+    /// This, in place of what is happening.
+    Text(String),
+    /// A picture, in place of everything.
+    Picture,
 }
 
 /// The bridge process.
@@ -127,9 +140,9 @@ pub struct ProgramStatus {
     pub buffered_ms: u64,
     /// Whether hold audio is on the air because there is no source.
     pub holding: bool,
-    /// Peak of the last 100 ms, in dBFS; -120 is silence.
+    /// Peak of the last 85 ms, in dBFS; -120 is silence.
     pub peak_dbfs: f32,
-    /// Root mean square of the last 100 ms, in dBFS.
+    /// Root mean square of the last 85 ms, in dBFS.
     pub rms_dbfs: f32,
     /// EBU R128 short-term loudness (3 s), in LUFS.
     pub short_term_lufs: f32,
@@ -137,6 +150,12 @@ pub struct ProgramStatus {
     pub late_ms: u64,
     /// Source audio that was skipped on the air to return to the target delay, in ms. It is in the recording.
     pub skipped_ms: u64,
+    /// How much later than it could be the program goes out, in ms.
+    #[serde(default)]
+    pub public_delay_ms: u64,
+    /// What was cut out of the program so far, in ms. It is in the recording.
+    #[serde(default)]
+    pub cut_ms: u64,
 }
 
 /// Where an output stands.

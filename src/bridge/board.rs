@@ -7,8 +7,9 @@ use tokio::sync::watch;
 
 use super::archive::Archive;
 use super::conductor::SessionView;
+use super::desk::SlateDesk;
 use super::orphan::Lineage;
-use super::outputs::Outputs;
+use super::outputs::{OutputView, Outputs};
 use super::state_folder::ShowRecord;
 use super::words::{self, Situation};
 use crate::alert::Events;
@@ -17,8 +18,7 @@ use crate::config::ShowConfig;
 use crate::media::SAMPLE_RATE;
 use crate::program::{Level, Program};
 use crate::status::{
-    BridgeStatus, OutputState, OutputStatus, PROTOCOL_VERSION, ProgramStatus, RecordingStatus, SessionStatus,
-    ShowState, ShowStatus,
+    BridgeStatus, OutputState, PROTOCOL_VERSION, ProgramStatus, RecordingStatus, SessionStatus, ShowState, ShowStatus,
 };
 use crate::text;
 
@@ -35,7 +35,10 @@ pub(super) struct Board {
     bridge: BridgeStatus,
     program: Arc<Program>,
     level: watch::Receiver<Level>,
-    outputs: Vec<watch::Receiver<OutputStatus>>,
+    outputs: Vec<OutputView>,
+    desk: SlateDesk,
+    /// What was cut out of the program, in samples.
+    cut: u64,
     recording: watch::Receiver<RecordingStatus>,
     view: watch::Receiver<SessionView>,
     forced: Option<ShowState>,
@@ -55,7 +58,7 @@ impl Board {
         config: &ShowConfig,
         clock: &Clock,
         record: &ShowRecord,
-        program: Arc<Program>,
+        (program, desk): (Arc<Program>, SlateDesk),
         outputs: &Outputs,
         archive: &Archive,
         view: watch::Receiver<SessionView>,
@@ -72,7 +75,9 @@ impl Board {
             },
             level: program.level(),
             program,
-            outputs: outputs.status(),
+            outputs: outputs.views(),
+            desk,
+            cut: 0,
             recording: archive.status(),
             view,
             forced: None,
@@ -106,6 +111,16 @@ impl Board {
         self.opens_at = opens_at;
     }
 
+    /// From now on these are the outputs.
+    pub(super) fn set_outputs(&mut self, outputs: &Outputs) {
+        self.outputs = outputs.views();
+    }
+
+    /// So much more was cut out of the program.
+    pub(super) fn add_cut(&mut self, samples: u64) {
+        self.cut += samples;
+    }
+
     /// What is known of the session.
     pub(super) fn view(&self) -> watch::Ref<'_, SessionView> {
         self.view.borrow()
@@ -124,7 +139,7 @@ impl Board {
     /// Whether an output has been live for `seconds`.
     pub(super) fn is_looked_at(&self, seconds: u64) -> bool {
         self.outputs.iter().any(|output| {
-            let output = output.borrow();
+            let output = output.status();
             output.state == OutputState::Live && output.state_seconds >= seconds
         })
     }
@@ -166,14 +181,15 @@ impl Board {
             sources: view.sources.clone(),
             program: self.program(&view),
             slate: self.slate.clone().unwrap_or_else(|| view.slate.clone()),
-            outputs: self.outputs.iter().map(|output| output.borrow().clone()).collect(),
+            own_slate: self.desk.own(),
+            outputs: self.outputs.iter().map(OutputView::status).collect(),
             recording: self.recording.borrow().clone(),
             events: events.recent(RECENT),
         }
     }
 
     fn live_outputs(&self) -> usize {
-        self.outputs.iter().filter(|output| output.borrow().state == OutputState::Live).count()
+        self.outputs.iter().filter(|output| output.status().state == OutputState::Live).count()
     }
 
     fn program(&self, view: &SessionView) -> ProgramStatus {
@@ -188,6 +204,8 @@ impl Board {
             short_term_lufs: level.short_term_lufs,
             late_ms: ms(view.late),
             skipped_ms: ms(view.skipped),
+            public_delay_ms: ms(self.program.public_delay()),
+            cut_ms: ms(self.cut),
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! It holds no connection: a verb opens one for one request, a view one for the event stream.
 
+mod live;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,9 +119,7 @@ impl BridgeClient {
 
     /// Gives one output an order.
     pub async fn output(&self, name: &str, action: OutputAction) -> Result<(), ClientError> {
-        // The name comes from a command line and goes into a path.
-        let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
-        let path = format!("/v1/outputs/{}/{}", name.replace('+', "%20"), action.as_str());
+        let path = format!("/v1/outputs/{}/{}", path_part(name), action.as_str());
         self.ask::<serde_json::Value>(Method::POST, &path).await.map(drop)
     }
 
@@ -216,6 +216,12 @@ fn request(method: Method, path: &str) -> Result<Request<Full<Bytes>>, ClientErr
         .header(VERSION_HEADER, PROTOCOL_VERSION)
         .body(Full::default())
         .map_err(|error| ClientError::Garbled(error.to_string()))
+}
+
+/// A name from a command line as a part of a path.
+fn path_part(name: &str) -> String {
+    let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    name.replace('+', "%20")
 }
 
 fn version_of(headers: &HeaderMap) -> u32 {

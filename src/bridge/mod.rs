@@ -8,6 +8,7 @@ mod conductor;
 mod desk;
 mod housekeeping;
 mod keeper;
+pub mod listen;
 mod measuring;
 mod mender;
 pub(crate) mod obituary;

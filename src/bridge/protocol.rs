@@ -3,19 +3,23 @@
 //! Both sides use these types, and nothing here does I/O. What a show says of itself is in [`crate::status`] and
 //! [`crate::alert`]. Fields and routes are added, never renamed.
 
+pub mod live;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::listen::Heard;
 use crate::alert::{Event, Events};
 use crate::status::{PROTOCOL_VERSION, ShowStatus};
+use live::{LiveAnswer, LiveOrder};
 
 /// Header of every request and answer: the sender's [`PROTOCOL_VERSION`].
 pub const VERSION_HEADER: &str = "spacebridge-protocol";
 
-/// How often `GET /v1/events` repeats the status, in ms: 4 Hz is as fast as people read a level meter.
+/// How often `GET /v1/events` repeats the status, in ms. Levels go faster: `GET /v1/levels`.
 pub const STATUS_INTERVAL_MS: u64 = 250;
 
 /// Name of the server-sent events that carry a [`ShowStatus`].
@@ -36,6 +40,8 @@ pub struct BridgeService {
     pub events: Events,
     /// Orders to the show.
     pub commands: mpsc::Sender<BridgeCommand>,
+    /// What is on the air.
+    pub heard: Heard,
 }
 
 /// An order to the show. The answer says that it was understood; the status says what became of it.
@@ -67,6 +73,13 @@ pub enum BridgeCommand {
         url: String,
         /// The source's name; the text says why not.
         reply: oneshot::Sender<Result<String, String>>,
+    },
+    /// Something is done to what is on the air.
+    Live {
+        /// What.
+        order: LiveOrder,
+        /// What is being done; the text says why not.
+        reply: oneshot::Sender<Result<LiveAnswer, String>>,
     },
 }
 

@@ -1,5 +1,6 @@
-//! The routes of a bridge's protocol. Two routes read a body, with a bound; all else of a request needs a bound of time
-//! alone.
+//! The routes of a bridge's protocol. Every body that is read has a bound, and every answer one of time.
+
+mod live;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -48,12 +49,13 @@ pub(super) fn router(service: BridgeService, token: CancellationToken) -> Router
         .route("/v1/hello", get(hello))
         .route("/v1/status", get(status))
         .route("/v1/events", get(events))
-        .route("/v1/outputs", get(outputs))
+        .route("/v1/outputs", get(outputs).post(live::add_output).layer(DefaultBodyLimit::max(BODY_MAX)))
         .route("/v1/outputs/{name}/{action}", post(output))
         .route("/v1/source", get(sources).post(source).layer(DefaultBodyLimit::max(BODY_MAX)))
         .route("/v1/mark", post(mark).layer(DefaultBodyLimit::max(BODY_MAX)))
         .route("/v1/end", post(end))
         .route("/v1/suspend", post(suspend))
+        .merge(live::router())
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(bounded))
@@ -105,11 +107,7 @@ async fn output(State(served): State<Served>, Path((name, action)): Path<(String
         "restart" => OutputAction::Restart,
         _ => return Err(problem(StatusCode::NOT_FOUND, "no-action", "No such action.", "Use start, stop or restart.")),
     };
-    let known: Vec<String> = current(&served).outputs.iter().map(|output| output.name.clone()).collect();
-    if !known.contains(&name) {
-        let detail = format!("This show's outputs: {}.", known.join(", "));
-        return Err(problem(StatusCode::NOT_FOUND, "no-output", "The show has no output of this name.", &detail));
-    }
+    known_output(&served, &name)?;
     let (reply, answer) = oneshot::channel();
     order(&served, BridgeCommand::Output { name: name.clone(), action, reply }).await?;
     match answer.await {
@@ -117,6 +115,15 @@ async fn output(State(served): State<Served>, Path((name, action)): Path<(String
         Ok(Err(detail)) => Err(problem(StatusCode::CONFLICT, "refused", "The output cannot do this now.", &detail)),
         Err(_) => Err(over()),
     }
+}
+
+fn known_output(served: &Served, name: &str) -> Answer<()> {
+    let known: Vec<String> = current(served).outputs.iter().map(|output| output.name.clone()).collect();
+    if known.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    let detail = format!("This show's outputs: {}.", known.join(", "));
+    Err(problem(StatusCode::NOT_FOUND, "no-output", "The show has no output of this name.", &detail))
 }
 
 async fn sources(State(served): State<Served>) -> Json<Vec<SourceStatus>> {
@@ -156,7 +163,12 @@ async fn no_route() -> ProblemAnswer {
 }
 
 async fn wrong_method() -> ProblemAnswer {
-    problem(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Not by this method.", "Orders are POST, all else is GET.")
+    problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong-method",
+        "Not by this method.",
+        "Orders are POST or DELETE, all else is GET.",
+    )
 }
 
 fn current(served: &Served) -> Arc<ShowStatus> {

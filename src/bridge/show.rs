@@ -3,6 +3,7 @@
 mod begin;
 mod close;
 mod gate;
+mod live;
 mod mark;
 mod mend;
 mod on_air;
@@ -152,7 +153,7 @@ impl Show {
             }
             Verdict::End | Verdict::SessionOver(Outcome::Cancelled) => {
                 self.stop_conductor().await;
-                self.desk.say(&self.config.slate.texts.ended, false, self.program.now());
+                self.desk.close(&self.config.slate.texts.ended);
                 self.board.set_slate(&self.config.slate.texts.ended);
                 self.closing_slate().await;
                 Ok(self.finish().await)
@@ -193,6 +194,7 @@ impl Show {
                     BridgeCommand::End => return Verdict::End,
                     BridgeCommand::Suspend => return Verdict::Suspend,
                     BridgeCommand::Mark { title, reply } => drop(reply.send(self.mark(&title))),
+                    BridgeCommand::Live { order, reply } => self.live(order, reply),
                     BridgeCommand::Source { url, reply } => drop(reply.send(self.set_source(&url))),
                     BridgeCommand::Output { name, action, reply } => {
                         self.gate.leave(&name);
@@ -204,6 +206,7 @@ impl Show {
                     self.watchdog.heart().beat();
                     self.open_gate().await;
                     self.board.update(&self.events);
+                    self.keep_slate();
                     if self.board.is_abandoned() {
                         return Verdict::Suspend;
                     }

@@ -15,8 +15,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+mod live;
 mod roots;
 
+pub use live::{AddedOutput, LiveRecord};
 pub use roots::{root, shows_on_the_air};
 
 use crate::clock::BootMark;
@@ -115,6 +117,9 @@ pub struct ShowRecord {
     /// When the publishing sessions of each output's last hour began: a crash gives no new budget.
     #[serde(default)]
     pub publishes: BTreeMap<String, Vec<Timestamp>>,
+    /// What an operator changed while the show is on the air.
+    #[serde(default)]
+    pub live: LiveRecord,
     /// [`fingerprint`] of what makes it this show and no other.
     #[serde(default)]
     pub fingerprint: String,
@@ -136,6 +141,7 @@ impl ShowRecord {
             on_air: false,
             repairing: false,
             publishes: BTreeMap::new(),
+            live: LiveRecord::default(),
             fingerprint,
         }
     }

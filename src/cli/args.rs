@@ -1,6 +1,7 @@
 //! The command line: what can be said, and nothing of what it does.
 
 mod archive;
+mod live;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub use archive::{ArchiveArgs, SignIn};
 use crate::bridge::protocol::OutputAction;
 use crate::rehearsal::ingest::IngestArgs;
 use crate::rehearsal::space::SpaceArgs;
+pub use live::{AddArgs, CutArgs, DelayCommand, SlateArgs, SlateCommand};
 
 /// A restreaming bridge: a live audio space to RTMP(S) outputs, with a recording.
 #[derive(Debug, Parser)]
@@ -58,9 +60,17 @@ pub enum Command {
     Status(StatusArgs),
     /// End a show: closing slate, final files
     End(EndArgs),
-    /// List, start, stop or restart outputs of a show
+    /// List, start, stop or restart outputs of a show; add some, take some out
     #[command(subcommand)]
     Output(OutputCommand),
+    /// Put your own text or picture on the slate of a show
+    #[command(subcommand)]
+    Slate(SlateCommand),
+    /// Hold the program back before it goes out, so that there is time to cut
+    #[command(subcommand)]
+    Delay(DelayCommand),
+    /// Take out what was said last, before it goes out; the recording keeps it
+    Cut(CutArgs),
     /// What happened in a show, for the morning after
     #[command(subcommand)]
     Show(ShowCommand),
@@ -224,6 +234,10 @@ pub enum OutputCommand {
     Stop(OneOutput),
     /// Disconnect and connect anew
     Restart(OneOutput),
+    /// Publish to one more place, for the rest of the show
+    Add(AddArgs),
+    /// Publish there no more, for the rest of the show
+    Remove(OneOutput),
 }
 
 /// An output of a show.
@@ -240,7 +254,7 @@ impl OutputCommand {
     /// The order and its output; none for the list.
     pub(super) fn order(&self) -> Option<(&OneOutput, OutputAction)> {
         match self {
-            Self::List { .. } => None,
+            Self::List { .. } | Self::Add(_) | Self::Remove(_) => None,
             Self::Start(one) => Some((one, OutputAction::Start)),
             Self::Stop(one) => Some((one, OutputAction::Stop)),
             Self::Restart(one) => Some((one, OutputAction::Restart)),
@@ -348,7 +362,10 @@ mod tests {
     #[test]
     fn no_option_takes_a_secret_itself() {
         // Every option that is about a key or a cookie names a variable or a file.
-        for argument in Cli::command().find_subcommand("run").expect("run").get_arguments() {
+        let cli = Cli::command();
+        let run = cli.find_subcommand("run").expect("run");
+        let add = cli.find_subcommand("output").and_then(|output| output.find_subcommand("add")).expect("output add");
+        for argument in run.get_arguments().chain(add.get_arguments()) {
             let id = argument.get_id().as_str();
             if id.contains("key") || id.contains("token") || id.contains("ct0") {
                 assert!(id.contains("_env") || id.contains("_file"), "{id}");

@@ -8,6 +8,7 @@ pub mod check;
 pub mod doctor;
 mod end;
 mod follow;
+mod live;
 mod logging;
 mod mark;
 mod mending;
@@ -79,6 +80,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(&args),
         Command::End(args) => end::run(&args),
         Command::Output(args) => output::run(&args),
+        Command::Slate(command) => live::slate(&command),
+        Command::Delay(command) => live::delay(&command),
+        Command::Cut(args) => live::cut(&args),
         Command::Show(command) => show::run(&command),
         Command::Mark(args) => mark::run(&args),
         Command::Recordings(command) => recordings::run(&command),

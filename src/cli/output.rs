@@ -4,12 +4,14 @@ use std::process::ExitCode;
 
 use super::args::OutputCommand;
 use super::words::{clean, clock, output_state};
-use super::{client_of, runtime, say, say_json};
+use super::{client_of, live, runtime, say, say_json};
 use crate::status::{OutputState, OutputStatus};
 
 /// Does one verb.
 pub(super) fn run(command: &OutputCommand) -> anyhow::Result<ExitCode> {
     let show = match command {
+        OutputCommand::Add(args) => return live::add_output(args),
+        OutputCommand::Remove(one) => return live::remove_output(one),
         OutputCommand::List { show, .. } => show,
         OutputCommand::Start(one) | OutputCommand::Stop(one) | OutputCommand::Restart(one) => &one.show,
     };

@@ -25,17 +25,7 @@ use crate::supervisor::policy::EXIT_FAILED;
 
 /// Everything that is known of destinations.
 fn presets() -> Vec<PresetDefaults> {
-    let defaults = |name: &str, preset: &Preset| PresetDefaults {
-        name: name.to_owned(),
-        url: preset.url.as_ref().map(ToString::to_string),
-        backup_url: preset.backup_url.as_ref().map(ToString::to_string),
-        requires_url: preset.requires_url,
-        key_page: Some(preset.key_page.clone()),
-        max_video_kbps: (preset.max_video_kbps > 0).then_some(preset.max_video_kbps),
-        broadcasts_per_hour: Some(preset.broadcasts_per_hour),
-        verified: preset.verified,
-    };
-    Preset::names().into_iter().filter_map(|name| Some(defaults(name, Preset::find(name)?))).collect()
+    Preset::defaults()
 }
 
 /// The recordings' folder of a configuration.

@@ -46,6 +46,7 @@ impl Default for SlateTexts {
             live: "Live".into(),
             gap: "The space has dropped out, back in a moment".into(),
             next: next(),
+            moment: moment(),
             ended: "Ended, thank you".into(),
         }
     }
@@ -57,6 +58,10 @@ pub(super) fn countdown() -> String {
 
 pub(super) fn late() -> String {
     "Waiting for the space to open".into()
+}
+
+pub(super) fn moment() -> String {
+    "One moment".into()
 }
 
 pub(super) fn next() -> String {

@@ -132,6 +132,7 @@ fn show(options: &RunOptions, found_name: Option<&str>, report: &Report) -> Show
         on_air_before: time("--on-air-before", options.on_air_before.as_deref(), report),
         start: None,
         follow_host: time("--follow-host", options.follow_host.as_deref(), report),
+        public_delay: Duration::ZERO,
     }
 }
 

@@ -20,6 +20,7 @@ mod defaults;
 mod file;
 mod known;
 mod link;
+mod live;
 mod problem;
 mod read;
 mod section;
@@ -37,6 +38,7 @@ pub use defaults::CLOSING;
 pub use file::load;
 pub use known::{CUSTOM, Known, PresetDefaults, SpaceLinkReader};
 pub use link::{RunOptions, from_link, source_of};
+pub use live::live_output;
 pub use problem::Problem;
 pub use read::read;
 pub use secrets::Secrets;
@@ -90,6 +92,9 @@ pub struct ShowSettings {
     /// How long after the end of a space the show waits for the host's next one; none ends the show.
     #[serde(default)]
     pub follow_host: Option<Duration>,
+    /// How much later than it could be the program goes out, at most 60 s: the operator's time to cut.
+    #[serde(default)]
+    pub public_delay: Duration,
 }
 
 /// One source of the list.
@@ -189,6 +194,9 @@ pub struct SlateTexts {
     pub next: String,
     /// Over.
     pub ended: String,
+    /// Something is cut out of the program.
+    #[serde(default = "defaults::moment")]
+    pub moment: String,
 }
 
 /// One destination.

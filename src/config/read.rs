@@ -104,6 +104,7 @@ fn show(mut section: Section<'_>) -> Option<ShowSettings> {
         on_air_before: if now { None } else { section.duration("on_air_before", Duration::ZERO..=24 * hour) },
         start: start(&mut section),
         follow_host: if off { None } else { section.duration("follow_host", Duration::from_secs(1)..=24 * hour) },
+        public_delay: section.duration("public_delay", Duration::ZERO..=hour / 60).unwrap_or_default(),
     };
     section.finish();
     Some(settings)

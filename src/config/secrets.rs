@@ -167,6 +167,16 @@ pub fn resolve(config: &ShowConfig, places: &mut Places<'_>) -> Result<Resolved,
     if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 
+/// Finds the key of an output that is added to a live show.
+///
+/// # Errors
+/// What is wrong with the place that was named.
+pub fn find_key(reference: &SecretRef, places: &mut Places<'_>) -> Result<Secret, SecretError> {
+    let mut resolver = Resolver { places, seen: HashMap::new(), found: Resolved::default(), errors: Vec::new() };
+    let found = resolver.find(reference, None).and_then(|secret| usable(secret, reference));
+    found.map_err(|(message, remedy)| SecretError { purpose: "key".to_owned(), message, remedy })
+}
+
 struct Resolver<'p, 'a> {
     places: &'p mut Places<'a>,
     /// A primary and its backup name the same secret: it is asked for once.

@@ -23,6 +23,22 @@ pub struct AudioFeed {
     pub encoded: Arc<AtomicU64>,
 }
 
+impl AudioFeed {
+    /// A frame of this feed behind its ADTS header (ISO/IEC 14496-3, 1.A.2), as a player takes it without a container.
+    pub fn adts(&self, frame: &AudioFrame) -> Vec<u8> {
+        let [first, second] = [0, 1].map(|n| self.format.config.get(n).copied().unwrap_or_default());
+        let (object, rate, channels) = (first >> 3, (first & 7) << 1 | second >> 7, second >> 3 & 15);
+        // 13 bits; a frame has at most 1536 bytes for two channels.
+        let length = frame.data.len() + 7;
+        let profile = object.saturating_sub(1) << 6 | rate << 2 | channels >> 2;
+        let mut bytes = Vec::with_capacity(length);
+        bytes.extend([0xFF, 0xF1, profile, (channels & 3) << 6 | (length >> 11) as u8 & 3, (length >> 3) as u8]);
+        bytes.extend([((length & 7) << 5) as u8 | 0x1F, 0xFC]);
+        bytes.extend_from_slice(&frame.data);
+        bytes
+    }
+}
+
 /// The running encoder.
 #[derive(Debug)]
 pub struct AudioEncode {

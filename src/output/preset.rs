@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use url::Url;
 
-use crate::config::BudgetConfig;
+use crate::config::{BudgetConfig, PresetDefaults};
 
 static PRESETS: LazyLock<BTreeMap<String, Preset>> =
     LazyLock::new(|| parse(include_str!("../../config/presets.toml")).expect("a test loads the shipped presets"));
@@ -43,6 +43,21 @@ impl Preset {
     /// The preset called `name`.
     pub fn find(name: &str) -> Option<&'static Self> {
         PRESETS.get(name)
+    }
+
+    /// Every preset, as the configuration's rules know it.
+    pub fn defaults() -> Vec<PresetDefaults> {
+        let defaults = |(name, preset): (&String, &Self)| PresetDefaults {
+            name: name.clone(),
+            url: preset.url.as_ref().map(ToString::to_string),
+            backup_url: preset.backup_url.as_ref().map(ToString::to_string),
+            requires_url: preset.requires_url,
+            key_page: Some(preset.key_page.clone()),
+            max_video_kbps: (preset.max_video_kbps > 0).then_some(preset.max_video_kbps),
+            broadcasts_per_hour: Some(preset.broadcasts_per_hour),
+            verified: preset.verified,
+        };
+        PRESETS.iter().map(defaults).collect()
     }
 
     /// All names, in alphabetical order.

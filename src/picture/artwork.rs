@@ -15,6 +15,9 @@ const MAX_FILE_BYTES: u64 = 20 * 1024 * 1024;
 /// Pixels of a picture: 40 million, as in a large camera's.
 const MAX_PIXELS: u64 = 40_000_000;
 
+/// Pixels of a picture that is sent to a live show: 10 million, or 40 MB while it is shrunk.
+const MAX_SENT_PIXELS: u64 = 10_000_000;
+
 /// Longer side at which artwork is kept: what it takes at most on a slate of 1920 x 1080.
 const ARTWORK_SIDE: u32 = 720;
 
@@ -42,9 +45,20 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, PictureError> {
 /// # Errors
 /// As [`read_file`], and [`PictureError::BadImage`] for what is none of these, or broken.
 pub(super) fn read_image(path: &Path) -> Result<DynamicImage, PictureError> {
-    let bytes = read_file(path)?;
+    decode(path, read_file(path)?, MAX_PIXELS)
+}
+
+/// The picture that a client sent while the show is on the air.
+///
+/// # Errors
+/// [`PictureError::BadImage`], and [`PictureError::TooLarge`] for one that would take memory that shows beside it need.
+pub(super) fn sent(bytes: Vec<u8>) -> Result<DynamicImage, PictureError> {
+    decode(Path::new("the picture"), bytes, MAX_SENT_PIXELS)
+}
+
+fn decode(path: &Path, bytes: Vec<u8>, max_pixels: u64) -> Result<DynamicImage, PictureError> {
     let bad = |error: image::ImageError| match error {
-        image::ImageError::Limits(_) => too_many_pixels(path),
+        image::ImageError::Limits(_) => too_many_pixels(path, max_pixels),
         other => PictureError::BadImage { path: path.to_owned(), reason: other.to_string() },
     };
     let mut reader = ImageReader::new(Cursor::new(bytes))
@@ -52,12 +66,12 @@ pub(super) fn read_image(path: &Path) -> Result<DynamicImage, PictureError> {
         .map_err(|error| PictureError::Unreadable { path: path.to_owned(), error })?;
     let mut limits = Limits::default();
     // Room for 8 bytes per pixel: 16-bit PNG.
-    limits.max_alloc = Some(MAX_PIXELS * 8);
+    limits.max_alloc = Some(max_pixels * 8);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(bad)?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(too_many_pixels(path));
+    if u64::from(width) * u64::from(height) > max_pixels {
+        return Err(too_many_pixels(path, max_pixels));
     }
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(bad)?;
@@ -65,8 +79,9 @@ pub(super) fn read_image(path: &Path) -> Result<DynamicImage, PictureError> {
     Ok(image)
 }
 
-fn too_many_pixels(path: &Path) -> PictureError {
-    PictureError::TooLarge { path: path.to_owned(), limit: "40 million pixels" }
+fn too_many_pixels(path: &Path, max_pixels: u64) -> PictureError {
+    let limit = if max_pixels == MAX_PIXELS { "40 million pixels" } else { "10 million pixels" };
+    PictureError::TooLarge { path: path.to_owned(), limit }
 }
 
 /// Artwork for a template: opaque, at most 720 pixels a side, as PNG.
@@ -89,8 +104,7 @@ pub(super) fn artwork(path: &Path) -> Result<Arc<Vec<u8>>, PictureError> {
 
 /// A still image as a whole slate of `width` x `height`: all of it visible, over a dim enlargement of itself where its
 /// shape leaves room.
-pub(super) fn full_slate(path: &Path, width: u32, height: u32) -> Result<RgbaImage, PictureError> {
-    let image = read_image(path)?;
+pub(super) fn full_slate(image: &DynamicImage, width: u32, height: u32) -> RgbaImage {
     // Forty pixels across and enlarged again: a blur that costs nothing.
     let small = image.resize_to_fill(40, 40 * height / width, FilterType::Triangle).into_rgba8();
     let mut slate = imageops::resize(&small, width, height, FilterType::CatmullRom);
@@ -105,5 +119,5 @@ pub(super) fn full_slate(path: &Path, width: u32, height: u32) -> Result<RgbaIma
     let image = image.resize(width, height, FilterType::Lanczos3).into_rgba8();
     let place = |outer: u32, inner: u32| i64::from(outer.saturating_sub(inner) / 2);
     imageops::overlay(&mut slate, &image, place(width, image.width()), place(height, image.height()));
-    Ok(slate)
+    slate
 }

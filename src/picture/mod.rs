@@ -121,7 +121,7 @@ impl Slate {
             return Err(PictureError::BadSize { width: format.width, height: format.height });
         }
         let look = if let Some(path) = &config.image {
-            let image = artwork::full_slate(path, format.width, format.height)?;
+            let image = artwork::full_slate(&artwork::read_image(path)?, format.width, format.height);
             Look::Image(Arc::new(pixmap(format, image.into_raw())))
         } else {
             let artwork = config.artwork.as_deref().map(artwork::artwork).transpose()?;
@@ -135,6 +135,16 @@ impl Slate {
                 .map_err(|reason| PictureError::BadTemplate { path: path.clone(), reason })?;
         }
         Ok(slate)
+    }
+
+    /// A slate that is one picture, of the bytes of a PNG, JPEG or WebP that somebody sent. `config` says its size.
+    ///
+    /// # Errors
+    /// [`PictureError::BadImage`] or [`PictureError::TooLarge`], with what to do.
+    pub fn of_picture(bytes: Vec<u8>, config: &SlateConfig) -> Result<Self, PictureError> {
+        let format = config.format;
+        let image = artwork::full_slate(&artwork::sent(bytes)?, format.width, format.height);
+        Ok(Self { look: Look::Image(Arc::new(pixmap(format, image.into_raw()))), format, flash: config.flash })
     }
 
     /// The slate for a show that must go on: without the operator's files where one of them cannot be used, and why. The

@@ -1,11 +1,26 @@
-//! How loud the program is: peak and RMS of the last 100 ms, and EBU R128 short-term loudness.
+//! How loud the program is: peak and RMS of the last 85 ms, and EBU R128 short-term loudness.
 
 use ebur128::{EbuR128, Mode};
 
-use crate::media::{SAMPLE_RATE, StereoSample};
+use crate::media::{AAC_FRAME_SAMPLES, ProgramTime, SAMPLE_RATE, StereoSample};
 
 /// What stands for silence, in dBFS or LUFS.
 pub const FLOOR_DB: f32 = -120.0;
+
+/// Samples of one measurement: four frames, 85 ms, so that a needle moves twelve times a second.
+pub const PERIOD: usize = 4 * AAC_FRAME_SAMPLES as usize;
+
+/// Measurements in half a second.
+const HALF_A_SECOND: u32 = SAMPLE_RATE / 2 / PERIOD as u32 + 1;
+
+/// A measurement and the program time of its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LevelAt {
+    /// Program time of the end of what was measured.
+    pub until: ProgramTime,
+    /// The level up to there.
+    pub level: Level,
+}
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,7 +39,7 @@ impl Default for Level {
     }
 }
 
-/// Measures block by block and reports every 100 ms.
+/// Measures piece by piece and reports every [`PERIOD`].
 pub struct LevelMeter {
     loudness: Option<EbuR128>,
     peak: f32,
@@ -58,7 +73,7 @@ impl Default for LevelMeter {
 }
 
 impl LevelMeter {
-    /// Takes the next samples; a measurement when 100 ms are full.
+    /// Takes the next samples; a measurement when a period is full.
     pub fn add(&mut self, samples: &[StereoSample]) -> Option<Level> {
         for value in samples.iter().flatten() {
             self.peak = self.peak.max(value.abs());
@@ -70,7 +85,7 @@ impl LevelMeter {
         {
             tracing::debug!(%error, "Loudness meter refused samples.");
         }
-        (self.samples >= SAMPLE_RATE / 10).then(|| self.take())
+        (self.samples >= PERIOD as u32).then(|| self.take())
     }
 
     fn take(&mut self) -> Level {
@@ -78,7 +93,7 @@ impl LevelMeter {
         if self.until_loudness == 0 {
             let loudness = self.loudness.as_ref().and_then(|meter| meter.loudness_shortterm().ok());
             self.short_term_lufs = loudness.map_or(FLOOR_DB, |loudness| loudness as f32).max(FLOOR_DB);
-            self.until_loudness = 5;
+            self.until_loudness = HALF_A_SECOND;
         }
         self.until_loudness -= 1;
         let level = Level {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::media::{ProgramTime, SAMPLE_RATE, StereoSample};
 
@@ -24,11 +24,14 @@ pub mod ring;
 pub mod stretch;
 
 pub use layer::Layer;
-pub use level::Level;
+pub use level::{Level, LevelAt};
 pub use pacer::PacerError;
 pub use placement::{Edge, Move, Placement};
-pub use ring::Written;
+pub use ring::{Cut, Delayed, Written};
 pub use stretch::Stretcher;
+
+/// Measurements that a slow reader may lag behind: about 3 s.
+const LEVELS_KEPT: usize = 32;
 
 /// What the program is made with.
 #[derive(Debug, Clone)]
@@ -39,8 +42,10 @@ pub struct ProgramSettings {
     pub limit_dbtp: Option<f64>,
     /// Sounds again and again while there is no source; silence if empty.
     pub hold: Arc<[StereoSample]>,
-    /// How far ahead of the air samples may be written.
+    /// How far ahead of the air samples may be written, beside the public delay.
     pub capacity_seconds: u32,
+    /// How much later than they could be samples are heard: the operator's time to cut.
+    pub public_delay: Duration,
 }
 
 /// Takes every block of the program, on the pacing thread; an error ends the program.
@@ -50,6 +55,8 @@ pub type Consumer = Box<dyn FnMut(&[StereoSample]) -> Result<(), String> + Send>
 #[derive(Debug)]
 struct Shared {
     ring: Mutex<ring::Ring>,
+    /// Samples of the ring beside the public delay.
+    capacity: usize,
     /// The next program sample to be handed on.
     position: AtomicU64,
     stop: AtomicBool,
@@ -62,6 +69,7 @@ struct Shared {
 pub struct Program {
     shared: Arc<Shared>,
     level: watch::Receiver<Level>,
+    levels: broadcast::Sender<LevelAt>,
     failed: watch::Receiver<Option<PacerError>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -73,8 +81,12 @@ impl Program {
     /// When the machine gives no thread.
     pub fn start(settings: &ProgramSettings, first: ProgramTime, consumer: Consumer) -> std::io::Result<Self> {
         let capacity = (settings.capacity_seconds * SAMPLE_RATE) as usize;
+        let mut ring = ring::Ring::new(capacity, first.samples());
+        let delay = samples_of(settings.public_delay);
+        ring.set_delay(delay, capacity + delay as usize);
         let shared = Arc::new(Shared {
-            ring: Mutex::new(ring::Ring::new(capacity, first.samples())),
+            ring: Mutex::new(ring),
+            capacity,
             position: AtomicU64::new(first.samples()),
             stop: AtomicBool::new(false),
             holding: AtomicBool::new(true),
@@ -82,9 +94,11 @@ impl Program {
         });
         let (level_sender, level) = watch::channel(Level::default());
         let (failed_sender, failed) = watch::channel(None);
-        let pacer = pacer::Pacer::new(settings, shared.clone(), consumer, level_sender, failed_sender);
+        let (levels, _) = broadcast::channel(LEVELS_KEPT);
+        let told = (level_sender, levels.clone());
+        let pacer = pacer::Pacer::new(settings, shared.clone(), consumer, told, failed_sender);
         let thread = std::thread::Builder::new().name("program".to_owned()).spawn(move || pacer.run())?;
-        Ok(Self { shared, level, failed, thread: Some(thread) })
+        Ok(Self { shared, level, levels, failed, thread: Some(thread) })
     }
 
     /// Where the program stands: the next sample to be handed on.
@@ -92,13 +106,35 @@ impl Program {
         ProgramTime::from_samples(self.shared.position.load(Ordering::Relaxed))
     }
 
-    /// Places samples of a source at program sample `at`.
+    /// Places samples of a source at program sample `at`, where they would be heard without the public delay.
     pub fn write(&self, at: i64, samples: &[StereoSample]) -> Written {
         self.ring(|ring| ring.write(at, samples))
     }
 
-    /// Forgets what sources wrote from now on, but for the next 50 ms, so that other samples can go there.
-    pub fn cut(&self) {
+    /// How much later than placed everything is heard, in samples.
+    pub fn public_delay(&self) -> u64 {
+        self.ring(|ring| ring.delay())
+    }
+
+    /// Changes the public delay: a longer one lets hold audio in, a shorter one leaves as much out, at a quiet place.
+    pub fn set_public_delay(&self, delay: Duration) -> Delayed {
+        let delay = samples_of(delay);
+        self.ring(|ring| ring.set_delay(delay, self.shared.capacity + delay as usize))
+    }
+
+    /// How far ahead of the air, without the public delay, the source places what it has just heard.
+    pub fn set_lead(&self, lead: u64) {
+        self.ring(|ring| ring.set_lead(lead));
+    }
+
+    /// Lets hold audio go out instead of what was said in the last `last`, or of all that has not gone out yet.
+    pub fn cut(&self, last: Option<Duration>) -> Cut {
+        self.ring(|ring| ring.cut(last.map(samples_of)))
+    }
+
+    /// Forgets what sources wrote from now on, but for the next 50 ms, so that other samples can go there. What the
+    /// public delay holds back is heard all the same.
+    pub fn forget(&self) {
         self.ring(|ring| ring.truncate(ring.position() + u64::from(SAMPLE_RATE) / 20));
     }
 
@@ -122,9 +158,14 @@ impl Program {
         self.shared.holding.load(Ordering::Relaxed)
     }
 
-    /// The level, every 100 ms.
+    /// The level as it is now.
     pub fn level(&self) -> watch::Receiver<Level> {
         self.level.clone()
+    }
+
+    /// Every measurement: twelve a second, in pairs, as blocks are handed on. Each receiver sees what comes from then on.
+    pub fn levels(&self) -> broadcast::Sender<LevelAt> {
+        self.levels.clone()
     }
 
     /// Becomes `Some` when the program cannot go on: the process then ends and its supervisor starts it again.
@@ -136,6 +177,10 @@ impl Program {
         // A writer that panicked leaves at worst a wrong sound; the program goes on.
         act(&mut self.shared.ring.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn samples_of(duration: Duration) -> u64 {
+    ProgramTime::from_duration(duration).samples()
 }
 
 impl Drop for Program {
@@ -157,8 +202,13 @@ mod tests {
 
     #[test]
     fn the_program_goes_on_without_a_source_and_plays_what_is_written() {
-        let settings =
-            ProgramSettings { gain_db: 0.0, limit_dbtp: Some(-1.0), hold: Arc::from([]), capacity_seconds: 10 };
+        let settings = ProgramSettings {
+            gain_db: 0.0,
+            limit_dbtp: Some(-1.0),
+            hold: Arc::from([]),
+            capacity_seconds: 10,
+            public_delay: Duration::ZERO,
+        };
         let (sender, blocks) = mpsc::channel();
         let consumer = Box::new(move |block: &[StereoSample]| {
             drop(sender.send(block.to_vec()));

@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
-use super::level::{Level, LevelMeter};
+use super::level::{Level, LevelAt, LevelMeter, PERIOD};
 use super::limiter::{LOOK_AHEAD, Limiter};
 use super::{Consumer, ProgramSettings, Shared};
-use crate::media::{AAC_FRAME_SAMPLES, SAMPLE_RATE, StereoSample};
+use crate::media::{AAC_FRAME_SAMPLES, ProgramTime, SAMPLE_RATE, StereoSample};
 
 /// Eight frames at a time, 171 ms: every block wakes the encoder and every output, and a processor that was woken works
 /// at half its pace at first. Measured with one, two and eight frames: see docs/performance.md.
@@ -71,6 +71,7 @@ pub(super) struct Pacer {
     hold: Arc<[StereoSample]>,
     hold_position: usize,
     level: watch::Sender<Level>,
+    levels: broadcast::Sender<LevelAt>,
     failed: watch::Sender<Option<PacerError>>,
 }
 
@@ -79,7 +80,7 @@ impl Pacer {
         settings: &ProgramSettings,
         shared: Arc<Shared>,
         consumer: Consumer,
-        level: watch::Sender<Level>,
+        (level, levels): (watch::Sender<Level>, broadcast::Sender<LevelAt>),
         failed: watch::Sender<Option<PacerError>>,
     ) -> Self {
         Self {
@@ -90,6 +91,7 @@ impl Pacer {
             hold: settings.hold.clone(),
             hold_position: 0,
             level,
+            levels,
             failed,
         }
     }
@@ -125,12 +127,22 @@ impl Pacer {
         let sounding = self.read(block);
         self.shared.holding.store(sounding == 0, Ordering::Relaxed);
         self.limiter.process(block);
-        if let Some(level) = self.meter.add(block) {
-            self.level.send_replace(level);
-        }
+        self.measure(block);
         (self.consumer)(block)?;
         self.shared.position.fetch_add(BLOCK as u64, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn measure(&mut self, block: &[StereoSample]) {
+        let mut until = self.shared.position.load(Ordering::Relaxed);
+        for piece in block.chunks(PERIOD) {
+            until += piece.len() as u64;
+            if let Some(level) = self.meter.add(piece) {
+                self.level.send_replace(level);
+                // Without anybody who looks at a meter nobody receives, which is fine.
+                drop(self.levels.send(LevelAt { until: ProgramTime::from_samples(until), level }));
+            }
+        }
     }
 
     fn read(&mut self, block: &mut [StereoSample]) -> usize {

@@ -2,10 +2,16 @@
 //!
 //! Pure and without a clock: placing, fades at joints, late drop and hold audio are tested here by table. Positions are
 //! program samples; a position is read exactly once, whether something was written there or not.
+//!
+//! The **public delay** lies between the two: sources place their samples as if it were not there, and they are stored
+//! and heard that much later. What an operator cuts is never heard, nor is what comes later for the same place.
 
 use crate::media::StereoSample;
 
+mod public;
 mod skip;
+
+pub use public::{Cut, Delayed};
 
 /// Samples of a fade at a joint: 10 ms, short enough not to be heard as a fade, long enough not to be heard as a click.
 pub const FADE_SAMPLES: u64 = 480;
@@ -35,12 +41,18 @@ pub struct Ring {
     /// Sorted, not overlapping; touching spans are a joint.
     spans: Vec<Span>,
     read: u64,
+    /// How much later than placed everything is heard.
+    delay: u64,
+    /// How far ahead of the air the source places what it has just heard.
+    lead: u64,
+    /// What the operator cut, and was not passed yet: sorted, not overlapping.
+    cuts: Vec<Span>,
 }
 
 impl Ring {
     /// A ring with room for `capacity` samples that starts at program sample `read`.
     pub fn new(capacity: usize, read: u64) -> Self {
-        Self { samples: vec![[0.0; 2]; capacity.max(1)], spans: Vec::new(), read }
+        Self { samples: vec![[0.0; 2]; capacity.max(1)], spans: Vec::new(), read, delay: 0, lead: 0, cuts: Vec::new() }
     }
 
     /// The next position to be read.
@@ -53,8 +65,10 @@ impl Ring {
         self.spans.last().map_or(0, |span| span.end.saturating_sub(self.read))
     }
 
-    /// Places `samples` at program sample `at`. What is late, too far ahead or already there is left out and counted.
+    /// Places `samples` at program sample `at`, from where they are heard after the public delay. What is late, too far
+    /// ahead, cut or already there is left out and counted.
     pub fn write(&mut self, at: i64, samples: &[StereoSample]) -> Written {
+        let at = at.saturating_add(self.delay as i64);
         let limit = self.read + self.samples.len() as u64;
         let end = at.saturating_add(samples.len() as i64);
         let first = at.max(self.read as i64).min(end);
@@ -74,8 +88,10 @@ impl Ring {
         written
     }
 
-    /// Forgets what was written from `position` on, so that other samples can go there. The cut is a joint.
+    /// Forgets what was written from program sample `position` on, as sources count, so that other samples can go
+    /// there. The end is a joint.
     pub fn truncate(&mut self, position: u64) {
+        let position = position + self.delay;
         self.spans.retain(|span| span.start < position);
         if let Some(last) = self.spans.last_mut() {
             last.end = last.end.min(position);
@@ -89,6 +105,9 @@ impl Ring {
         for value in out.iter_mut() {
             while self.spans.first().is_some_and(|span| span.end <= self.read) {
                 self.spans.remove(0);
+            }
+            while self.cuts.first().is_some_and(|cut| cut.end <= self.read) {
+                self.cuts.remove(0);
             }
             let held = hold();
             let gain = self.spans.first().map_or(0.0, |span| gain(*span, self.read));
@@ -106,20 +125,16 @@ impl Ring {
 
     /// The first free interval that starts in `from..to`; empty and at `to` if there is none.
     fn free_within(&self, from: u64, to: u64) -> (u64, u64) {
+        let taken = || self.spans.iter().chain(&self.cuts);
         let mut start = from;
-        for span in &self.spans {
-            if span.end <= start {
-                continue;
-            }
-            if span.start > start {
-                return (start, span.start.min(to));
-            }
+        while let Some(span) = taken().find(|span| span.start <= start && start < span.end) {
             start = span.end;
             if start >= to {
                 return (to, to);
             }
         }
-        (start, to)
+        let end = taken().map(|span| span.start).filter(|next| *next > start).min();
+        (start, end.map_or(to, |end| end.min(to)))
     }
 
     fn store(&mut self, at: u64, samples: &[StereoSample]) {

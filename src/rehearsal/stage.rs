@@ -132,6 +132,7 @@ impl Stage {
                 on_air_before: options.plan.on_air_before,
                 start: None,
                 follow_host: options.plan.follow_host,
+                public_delay: std::time::Duration::ZERO,
             },
             sources: vec![SourceConfig { kind, delay: None }],
             program: look.map_or_else(ProgramConfig::default, |config| config.program.clone()),

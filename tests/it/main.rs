@@ -13,6 +13,7 @@ mod episode_export;
 mod full_disk;
 mod kills;
 mod layout;
+mod live;
 mod measure;
 mod output;
 mod output_faults;

@@ -11,14 +11,19 @@ use std::time::Duration;
 use serde_json::json;
 use spacebridge::alert::Events;
 use spacebridge::bridge::client::{BridgeClient, ClientError, EventStream};
+use spacebridge::bridge::listen::Heard;
+use spacebridge::bridge::protocol::live::{LiveAnswer, LiveOrder, NewOutput};
 use spacebridge::bridge::protocol::{BridgeCommand, BridgeService, EventPlace, OutputAction, Update};
 use spacebridge::bridge::socket;
 use spacebridge::bridge::state_folder::StateFolder;
 use spacebridge::clock::Clock;
+use spacebridge::encode::audio::AudioFeed;
+use spacebridge::media::AudioFormat;
+use spacebridge::secret::Secret;
 use spacebridge::status::{ShowState, ShowStatus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +45,13 @@ fn a_status(show: &str) -> ShowStatus {
     .expect("the status is the protocol's contract")
 }
 
+/// What a bridge gives to those who listen, with nobody who speaks.
+fn unheard() -> Heard {
+    let format = AudioFormat { config: bytes::Bytes::from_static(&[0x11, 0x90]), sample_rate: 48_000 };
+    let audio = AudioFeed { frames: broadcast::channel(256).0, format, encoded: Arc::default() };
+    Heard { levels: broadcast::channel(32).0, audio }
+}
+
 struct Bridge {
     folder: StateFolder,
     events: Events,
@@ -56,7 +68,7 @@ impl Bridge {
         let (status, reader) = watch::channel(Arc::new(a_status(show)));
         let (sender, commands) = mpsc::channel(8);
         let token = CancellationToken::new();
-        let service = BridgeService { status: reader, events: events.clone(), commands: sender };
+        let service = BridgeService { status: reader, events: events.clone(), commands: sender, heard: unheard() };
         let (serving, ending) = (folder.clone(), token.clone());
         let server = tokio::spawn(async move { socket::serve(&serving, service, ending).await.unwrap() });
         let bridge = Self { folder, events, status, commands, token, server };
@@ -201,6 +213,42 @@ async fn orders_reach_the_show_and_refusals_reach_the_operator() {
 
     let error = client.output("you/tube?", OutputAction::Stop).await.expect_err("unknown").to_string();
     assert!(error.contains("youtube"), "names the outputs there are: {error}");
+}
+
+#[tokio::test]
+async fn a_live_order_is_understood_whole_or_refused_and_no_refusal_quotes_a_key() {
+    let root = tempfile::tempdir().unwrap();
+    let mut bridge = Bridge::start(root.path(), "night").await;
+    let client = bridge.client();
+    let new = NewOutput {
+        name: Some("church".into()),
+        url: Some("rtmp://live.example.com/app".into()),
+        key: Some(Secret::new("hush-hush")),
+        ..NewOutput::default()
+    };
+    let asking = tokio::spawn(async move { client.add_output(&new).await });
+    let Some(BridgeCommand::Live { order: LiveOrder::AddOutput(output), reply }) = bridge.commands.recv().await else {
+        panic!("an order")
+    };
+    assert!(!format!("{output:?}").contains("hush"), "{output:?}");
+    assert_eq!(output.key.as_ref().map(Secret::expose), Some("hush-hush"));
+    reply.send(Ok(LiveAnswer { outputs: vec!["church".into()], ..LiveAnswer::default() })).unwrap();
+    assert_eq!(asking.await.unwrap().unwrap().outputs, ["church"]);
+
+    let client = bridge.client();
+    for seconds in [-1.0, 60.1, f64::MAX] {
+        assert!(matches!(client.delay(seconds).await, Err(ClientError::Refused(problem)) if problem.status == 400));
+        assert!(matches!(client.cut(Some(seconds)).await, Err(ClientError::Refused(problem)) if problem.status == 400));
+    }
+    let long = "x".repeat(201);
+    assert!(
+        matches!(client.slate_text(Some(&long)).await, Err(ClientError::Refused(problem)) if problem.status == 400)
+    );
+    let error = client.slate_picture(vec![0; 11 << 20]).await.expect_err("too large");
+    assert!(matches!(&error, ClientError::Refused(_) | ClientError::Broken(_)), "{error}");
+    let error = client.remove_output("nowhere").await.expect_err("unknown").to_string();
+    assert!(error.contains("youtube"), "names the outputs there are: {error}");
+    assert!(bridge.commands.try_recv().is_err(), "none of it reaches the show");
 }
 
 #[tokio::test]

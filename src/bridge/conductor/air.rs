@@ -26,7 +26,7 @@ pub(super) struct Air {
 
 /// Where a block went.
 struct Placed {
-    /// Program sample of its start.
+    /// Program sample at which its start is heard.
     at: i64,
     /// Samples that came out of it.
     length: i64,
@@ -52,7 +52,8 @@ impl Air {
     /// Writes a block to its place, at the pace of the source's clock.
     fn place(&mut self, block: &PcmBlock, program: &Program) -> Option<Placed> {
         let (at, samples) = self.layer.lay(block, self.placement.as_mut()?, program.now().samples())?;
-        Some(Placed { at, length: samples.len() as i64, written: program.write(at, samples) })
+        let heard_at = at + program.public_delay() as i64;
+        Some(Placed { at: heard_at, length: samples.len() as i64, written: program.write(at, samples) })
     }
 }
 
@@ -69,13 +70,15 @@ impl Conductor {
     pub(super) fn on_edge(&mut self, edge: Edge) {
         let delay = self.sources[self.attempts.index()].delay;
         let now = self.handles.program.now().samples();
+        self.handles.program.set_lead(delay);
         let placement = self.air.placement.get_or_insert_with(|| Placement::new(delay));
         let moved = placement.on_edge(edge, now);
-        self.view.anchor = placement.anchor();
+        let anchor = placement.anchor().unwrap_or(0);
+        self.publish_anchor();
         let ms = |samples: u64| samples * 1000 / u64::from(SAMPLE_RATE);
         match moved {
             Move::None => {}
-            Move::Anchored => self.air.audible_from = now as i64 - self.view.anchor.unwrap_or(0),
+            Move::Anchored => self.air.audible_from = now as i64 - anchor,
             Move::Later(samples) => self.handles.events.warning(
                 "program.later",
                 "program",
@@ -85,7 +88,7 @@ impl Conductor {
             Move::Earlier(samples) => {
                 let joint = self.handles.program.skip(samples).samples();
                 self.view.skipped += samples;
-                self.air.audible_from = joint as i64 - self.view.anchor.unwrap_or(0);
+                self.air.audible_from = joint as i64 - anchor;
                 self.handles.events.warning(
                     "program.skipped",
                     "program",
@@ -106,7 +109,7 @@ impl Conductor {
             self.remember(0, end, None);
         }
         let Some(Placed { at, length: came, written }) = self.air.place(block, &self.handles.program) else { return };
-        self.view.anchor = self.air.placement.as_ref().and_then(Placement::anchor);
+        self.publish_anchor();
         let wanted = (end - self.air.audible_from).clamp(0, length) as u64;
         self.view.late += written.late.min(wanted);
         if written.placed == 0 {
@@ -117,6 +120,12 @@ impl Conductor {
         if let Some(transition) = self.session.on_audio(start, end, self.now()) {
             self.enter(transition);
         }
+    }
+
+    /// Where media time zero is heard.
+    fn publish_anchor(&mut self) {
+        let delay = self.handles.program.public_delay() as i64;
+        self.view.anchor = self.air.placement.as_ref().and_then(Placement::anchor).map(|anchor| anchor + delay);
     }
 
     /// A machine that slept is told: what was said meanwhile is not heard.

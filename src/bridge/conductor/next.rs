@@ -75,7 +75,7 @@ impl Conductor {
     pub(super) fn go_on_with(&mut self, next: Following, by_the_operator: bool) {
         let (word, said) = if by_the_operator {
             // What the operator does not want any more is not heard to its end.
-            self.handles.program.cut();
+            self.handles.program.forget();
             ("session.replaced", format!("Replaced by the operator: {}", next.slot.status(true).name))
         } else {
             ("session.next", format!("The host has another space: {}", next.slot.status(true).name))
@@ -107,7 +107,8 @@ impl Conductor {
         self.view.segments = 0;
         self.view.link = Some(next.link);
         self.view.start = None;
-        self.show(SessionState::Connecting, self.now());
+        // What the public delay holds back of the old one is heard first.
+        self.show(SessionState::Connecting, self.now().plus(self.handles.program.public_delay()));
     }
 
     /// Takes a new word on when the session is announced for.

@@ -9,15 +9,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::Gate;
-use super::{RING_SECONDS, SPACE_DELAY, Show};
+use super::{RING_SECONDS, SPACE_DELAY, Show, live};
 use crate::alert::Events;
 use crate::bridge::archive::Archive;
 use crate::bridge::board::Board;
 use crate::bridge::conductor::{Conductor, Handles, SessionView, SourceSlot};
 use crate::bridge::desk::SlateDesk;
 use crate::bridge::keeper::Keeper;
+use crate::bridge::listen::Heard;
 use crate::bridge::mender::Mender;
-use crate::bridge::outputs::Outputs;
+use crate::bridge::outputs::{Feeds, Outputs};
 use crate::bridge::protocol::BridgeService;
 use crate::bridge::state_folder::{ShowRecord, StateError, StateFolder, fingerprint};
 use crate::bridge::telling::Telling;
@@ -52,21 +53,32 @@ impl Show {
         let disk = archive
             .folder()
             .map(|folder| housekeeping::watch_disk(folder, &config.recording, archive.status(), &events));
+        let (mut config, lost) = as_changed(config, &record, &events);
+        if record.repairing {
+            config.outputs.clear();
+        }
         let (slots, link) = take_sources(&config, &secrets, &record, &clock, &events)?;
         let (encode, feed) = AudioEncode::start(config.program.sample_rate, config.program.audio_kbps)?;
-        let (program, desk) = start_media(&config, encode, &slots, &clock, &events).await?;
+        let (program, desk) = start_media(&config, encode, (&slots, &record, &folder), &clock, &events).await?;
         let watchdog = watch(&program, &feed, &folder, &events).map_err(BridgeError::Thread)?;
         let (gate, opened) = Gate::of(&config, record.on_air, clock.now());
-        let outputs = Outputs::start(&opened, &secrets, &feed, desk.timeline(), &clock, &events, &record.publishes);
+        let feeds =
+            Feeds { audio: feed.clone(), pictures: desk.timeline(), clock: clock.clone(), events: events.clone() };
+        let outputs = Outputs::start(&opened, &secrets, feeds, &record.publishes, &lost);
         let (view_sender, view) = watch::channel(SessionView::default());
         let mender = Mender::of(&config, &secrets, &archive, &clock, &events);
         let mending = mender.as_ref().filter(|_| !record.repairing).map(|mender| mender.beside(view.clone()));
-        let board = Board::new(&config, &clock, &record, program.clone(), &outputs, &archive, view);
+        let board = Board::new(&config, &clock, &record, (program.clone(), desk.clone()), &outputs, &archive, view);
         let (status_sender, status) = watch::channel(Arc::new(board.status(&events)));
         let (command_sender, commands) = mpsc::channel(16);
         let told_of = (&folder, &record, archive.folder());
         let telling = Telling::start((&config, &secrets), told_of, (&events, &clock), status.clone());
-        let service = BridgeService { status, events: events.clone(), commands: command_sender };
+        let service = BridgeService {
+            status,
+            events: events.clone(),
+            commands: command_sender,
+            heard: Heard { levels: program.levels(), audio: feed },
+        };
         let (socket, socket_token) = start_socket(&folder, service);
         let board = board.publish_to(status_sender);
         let on_the_air = Arc::new(AtomicBool::new(record.resumes > 0));
@@ -151,6 +163,19 @@ fn take_up(folder: &StateFolder, config: &ShowConfig, clock: &Clock) -> Result<S
     }
 }
 
+/// The configuration as the operator has changed it since the show began, and the outputs whose keys are lost.
+fn as_changed(config: ShowConfig, record: &ShowRecord, events: &Events) -> (ShowConfig, Vec<String>) {
+    let config = record.live.apply(&config, live::output_of);
+    let added = record.live.added.iter().filter(|added| added.has_key).map(|added| added.name.clone());
+    let lost: Vec<String> = added.filter(|name| config.outputs.iter().any(|output| output.name == *name)).collect();
+    for name in &lost {
+        let message = format!("The output {name} was added while the show was on the air; its key is gone");
+        let remedy = "Add it again with its key: spacebridge output add.";
+        events.error("output.key_lost", &format!("output {name}"), message, Some(remedy));
+    }
+    (config, lost)
+}
+
 /// The sources that the show goes on with: those of the configuration, or the one that took their place before a restart.
 fn take_sources(
     config: &ShowConfig,
@@ -175,7 +200,7 @@ fn take_sources(
 async fn start_media(
     config: &ShowConfig,
     mut encode: AudioEncode,
-    slots: &[SourceSlot],
+    (slots, record, folder): (&[SourceSlot], &ShowRecord, &StateFolder),
     clock: &Clock,
     events: &Events,
 ) -> Result<(Arc<Program>, SlateDesk), BridgeError> {
@@ -185,11 +210,13 @@ async fn start_media(
         limit_dbtp: config.program.limit_dbtp,
         hold: sources::hold_audio(config, events).await,
         capacity_seconds: RING_SECONDS + (delay / u64::from(SAMPLE_RATE)) as u32,
+        public_delay: config.show.public_delay,
     };
     let first = encode.position();
     let consumer = Box::new(move |block: &[StereoSample]| encode.push(block).map_err(|error| error.to_string()));
     let program = Arc::new(Program::start(&settings, first, consumer).map_err(BridgeError::Thread)?);
-    let desk = SlateDesk::start(config, program.clone(), clock, events).await?;
+    let desk =
+        SlateDesk::start(config, program.clone(), (folder.path(), record.live.slate.as_ref()), clock, events).await?;
     Ok((program, desk))
 }
 

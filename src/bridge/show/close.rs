@@ -9,6 +9,7 @@ use super::{HAND_ON, STATUS_INTERVAL, Show, ShowEnd};
 use crate::bridge::conductor::Outcome;
 use crate::bridge::housekeeping;
 use crate::bridge::protocol::BridgeCommand;
+use crate::bridge::protocol::live::PUBLIC_DELAY_MAX;
 use crate::media::ProgramTime;
 use crate::status::ShowState;
 
@@ -22,7 +23,7 @@ impl Show {
     /// Waits until what was placed is heard; a second word to end or suspend cuts it short.
     pub(super) async fn hear_out(&mut self, heard: ProgramTime) {
         let left = Duration::from_nanos(ProgramTime::from_samples(heard.since(self.program.now())).nanos());
-        self.wait(left.min(Duration::from_secs(60))).await;
+        self.wait(left.min(Duration::from_secs(60) + PUBLIC_DELAY_MAX)).await;
     }
 
     pub(super) async fn closing_slate(&mut self) {
@@ -63,6 +64,7 @@ impl Show {
         match command {
             BridgeCommand::Output { name, action, reply } => drop(reply.send(self.outputs.act(&name, action).await)),
             BridgeCommand::Mark { title, reply } => drop(reply.send(self.mark(&title))),
+            BridgeCommand::Live { reply, .. } => drop(reply.send(Err("The show is ending.".to_owned()))),
             BridgeCommand::Source { reply, .. } => drop(reply.send(Err("The show is ending.".to_owned()))),
             BridgeCommand::End | BridgeCommand::Suspend => self.is_hurried = true,
         }
@@ -124,6 +126,7 @@ impl Show {
         self.record.archive = self.archive.folder();
         self.record.publishes = self.outputs.publishes(&self.clock);
         self.record.on_air |= !self.gate.is_closed();
+        self.record.live.slate = self.desk.own();
         {
             let view = self.board.view();
             let other = self.record.source != view.link && view.state.is_some();

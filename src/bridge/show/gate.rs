@@ -40,6 +40,13 @@ impl Gate {
         self.closed.is_some()
     }
 
+    /// One more output that waits, while the gate is closed; whether it does.
+    pub(super) fn holds(&mut self, output: &str) -> bool {
+        let Some(closed) = &mut self.closed else { return false };
+        closed.push(output.to_owned());
+        true
+    }
+
     /// The operator's own word on an output: the gate has none on it any more.
     pub(super) fn leave(&mut self, output: &str) {
         if let Some(closed) = &mut self.closed {

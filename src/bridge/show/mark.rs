@@ -19,7 +19,9 @@ impl Show {
             let view = self.board.view();
             (view.info.id.clone(), view.anchor)
         };
-        let Some(media_time) = anchor.and_then(|anchor| place(self.program.now().samples(), anchor)) else {
+        // The anchor knows nothing of the public delay.
+        let heard = self.program.now().samples().saturating_sub(self.program.public_delay());
+        let Some(media_time) = anchor.and_then(|anchor| place(heard, anchor)) else {
             return Err("Nothing of the space has been heard yet: mark again when it is.".to_owned());
         };
         if !self.archive.mark(&session, media_time, &title) {

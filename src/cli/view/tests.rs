@@ -81,6 +81,7 @@ pub(in crate::cli) fn a_status() -> ShowStatus {
             ..ProgramStatus::default()
         },
         slate: "Live".into(),
+        own_slate: None,
         outputs: vec![an_output("youtube", OutputState::Live), rumble],
         recording: RecordingStatus {
             folder: Some("/srv/recordings/1".into()),

@@ -109,6 +109,7 @@ fn texts(mut section: Section<'_>) -> SlateTexts {
         gap: text("gap", default.gap),
         next: text("next", default.next),
         ended: text("ended", default.ended),
+        moment: text("moment", default.moment),
     };
     section.finish();
     texts

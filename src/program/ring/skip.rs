@@ -4,44 +4,46 @@ use super::{Ring, Span};
 use crate::media::SAMPLE_RATE;
 
 /// What is about to be read is left alone: 50 ms.
-const SOON: u64 = SAMPLE_RATE as u64 / 20;
+pub(super) const SOON: u64 = SAMPLE_RATE as u64 / 20;
 
 /// How far ahead a quiet place is looked for: 2 s hold a breath of most speakers.
-const SEARCH: u64 = 2 * SAMPLE_RATE as u64;
+pub(super) const SEARCH: u64 = 2 * SAMPLE_RATE as u64;
 
 /// Length of what is compared, and the step of the search: 10 ms.
-const WINDOW: u64 = SAMPLE_RATE as u64 / 100;
+pub(super) const WINDOW: u64 = SAMPLE_RATE as u64 / 100;
 
 impl Ring {
     /// Leaves `count` samples out: what was written behind them moves up, with a joint. The place is the quietest of
     /// the next 2 s, seen from both sides of the joint. Where nothing is written behind them, everything from soon on
-    /// goes. Returns the joint's position.
+    /// goes. Returns the joint's position. All of it as sources count: what the public delay holds back is left alone.
     pub fn skip(&mut self, count: u64) -> u64 {
-        let soon = self.read + SOON;
+        let soon = self.read + self.delay + SOON;
         let end = self.read + self.ahead();
         let last = (soon + SEARCH).min(end.saturating_sub(count + WINDOW));
         let places = (soon..last.max(soon)).step_by(WINDOW as usize);
         let quietest = places.filter(|at| self.is_written(*at) && self.is_written(at + count));
         let loudness = |at: &u64| self.loudness(*at) + self.loudness(at + count);
         let Some(at) = quietest.min_by(|a, b| loudness(a).total_cmp(&loudness(b))) else {
-            self.truncate(soon);
-            return soon;
+            self.truncate(soon - self.delay);
+            return soon - self.delay;
         };
         self.leave_out(at, count, end);
-        at
+        at - self.delay
     }
 
-    fn leave_out(&mut self, at: u64, count: u64, end: u64) {
+    pub(super) fn leave_out(&mut self, at: u64, count: u64, end: u64) {
         for position in at + count..end {
             let (from, to) = (self.slot(position), self.slot(position - count));
             self.samples[to] = self.samples[from];
         }
-        let before = self.spans.iter().map(|span| Span { start: span.start, end: span.end.min(at) });
-        let behind = self.spans.iter().map(|span| Span {
-            start: span.start.max(at + count).saturating_sub(count),
-            end: span.end.saturating_sub(count),
-        });
-        self.spans = before.chain(behind).filter(|span| span.start < span.end).collect();
+        for spans in [&mut self.spans, &mut self.cuts] {
+            let before = spans.iter().map(|span| Span { start: span.start, end: span.end.min(at) });
+            let behind = spans.iter().map(|span| Span {
+                start: span.start.max(at + count).saturating_sub(count),
+                end: span.end.saturating_sub(count),
+            });
+            *spans = before.chain(behind).filter(|span| span.start < span.end).collect();
+        }
     }
 
     fn is_written(&self, at: u64) -> bool {
@@ -49,7 +51,7 @@ impl Ring {
     }
 
     /// Energy of the 10 ms at `at`.
-    fn loudness(&self, at: u64) -> f32 {
+    pub(super) fn loudness(&self, at: u64) -> f32 {
         let sample = |position| self.samples[self.slot(position)];
         (at..at + WINDOW).map(sample).map(|[left, right]| left * left + right * right).sum()
     }

@@ -1,0 +1,148 @@
+//! What an operator does to a show that is on the air: outputs that come and go, the slate, the public delay, the cut.
+//! All of it is kept in the show's record, so that a restarted bridge goes on with it.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::Show;
+use crate::bridge::protocol::live::{LiveAnswer, LiveOrder, NewOutput};
+use crate::bridge::state_folder::AddedOutput;
+use crate::config::{OutputConfig, live_output};
+use crate::gst::elements::tls_available;
+use crate::media::SAMPLE_RATE;
+use crate::output::preset::Preset;
+
+/// Outputs of one show: each is a connection of some Mbit/s.
+const MAX_OUTPUTS: usize = 32;
+
+/// Where the answer to an order goes. A client that went away needs none.
+type Reply = oneshot::Sender<Result<LiveAnswer, String>>;
+
+/// The configuration of an output that was added.
+pub(super) fn output_of(added: &AddedOutput) -> Result<OutputConfig, String> {
+    let AddedOutput { name, preset, url, .. } = added;
+    live_output((Some(name), Some(preset), Some(url)), &Preset::defaults(), &[])
+}
+
+impl Show {
+    /// Does as the operator says, and answers.
+    pub(super) fn live(&mut self, order: LiveOrder, reply: Reply) {
+        let answer = match order {
+            LiveOrder::SlatePicture(bytes) => {
+                // Looking at a picture takes up to a second, in which the show goes on.
+                let (desk, events) = (self.desk.clone(), self.events.clone());
+                tokio::spawn(async move {
+                    let done = desk.own_picture(bytes).await.map(|()| {
+                        events.info("slate.own", "slate", "The operator's picture is the slate".to_owned());
+                        said("The picture is on the air within some seconds.")
+                    });
+                    drop(reply.send(done));
+                });
+                return;
+            }
+            LiveOrder::SlateText(text) => Ok(self.slate_text(text)),
+            LiveOrder::AddOutput(output) => self.add_output(output),
+            LiveOrder::RemoveOutput(name) => self.remove_output(&name),
+            LiveOrder::Delay(delay) => Ok(self.delay(delay)),
+            LiveOrder::Cut(last) => Ok(self.cut(last)),
+        };
+        self.save_record();
+        // Who asks for the status after the answer sees what was done.
+        self.board.update(&self.events);
+        drop(reply.send(answer));
+    }
+
+    /// An operator's picture is ready some time after its order: it is kept then.
+    pub(super) fn keep_slate(&mut self) {
+        if self.record.live.slate != self.desk.own() {
+            self.save_record();
+        }
+    }
+
+    fn slate_text(&mut self, text: Option<String>) -> LiveAnswer {
+        let message = match &text {
+            Some(text) => format!("The operator's text is on the slate: {text}"),
+            None => "The slate says again what is happening".to_owned(),
+        };
+        self.desk.own_text(text);
+        self.events.info("slate.own", "slate", message.clone());
+        said(&message)
+    }
+
+    fn add_output(&mut self, new: NewOutput) -> Result<LiveAnswer, String> {
+        let mut taken = self.outputs.names();
+        // One whose key is gone is added again in its own place.
+        taken.retain(|name| !self.outputs.is_lost(name));
+        if taken.len() >= MAX_OUTPUTS {
+            return Err(format!("the show has {MAX_OUTPUTS} outputs: carry the rest by a second show"));
+        }
+        let words = (new.name.as_deref(), new.preset.as_deref(), new.url.as_deref());
+        let mut config = live_output(words, &Preset::defaults(), &taken)?;
+        if config.url.scheme() == "rtmps" && !tls_available() {
+            return Err("there is no TLS for rtmps on this machine: install glib-networking".to_owned());
+        }
+        if new.key.is_none() && config.preset != crate::config::CUSTOM {
+            return Err(format!("the stream key of {} is missing: give it beside the preset", config.name));
+        }
+        let name = config.name.clone();
+        self.outputs.remove(&name);
+        let waits = self.gate.holds(&name);
+        config.enabled = !waits;
+        let has_key = new.key.is_some();
+        self.outputs.add(&config, new.key, false);
+        self.board.set_outputs(&self.outputs);
+        let live = &mut self.record.live;
+        live.added.retain(|added| added.name != name);
+        live.added.push(AddedOutput { name: name.clone(), preset: config.preset, url: config.url.into(), has_key });
+        self.events.info("output.added", &format!("output {name}"), format!("The output {name} was added"));
+        let message = if waits { "It opens with the show's other outputs." } else { "It connects now." };
+        Ok(LiveAnswer { outputs: vec![name], ..said(message) })
+    }
+
+    fn remove_output(&mut self, name: &str) -> Result<LiveAnswer, String> {
+        if !self.outputs.remove(name) {
+            return Err(format!("there is no output {name}; the show has: {}", self.outputs.names().join(", ")));
+        }
+        self.gate.leave(name);
+        self.board.set_outputs(&self.outputs);
+        self.record.live.remove(name);
+        self.events.info("output.removed", &format!("output {name}"), format!("The output {name} was taken out"));
+        Ok(LiveAnswer { outputs: vec![name.to_owned()], ..said("Its connection closes; no other output notices.") })
+    }
+
+    fn delay(&mut self, delay: Duration) -> LiveAnswer {
+        let delayed = self.program.set_public_delay(delay);
+        self.desk.shift(delayed);
+        self.record.live.public_delay_ms = Some(delay.as_millis() as u64);
+        let by = Duration::from_millis(delayed.by.unsigned_abs() * 1000 / u64::from(SAMPLE_RATE)).as_secs_f64();
+        let message = match delayed.by {
+            0 => "The program was held back for as long already".to_owned(),
+            1.. => format!("The program goes out {by:.1} s later from now on; hold audio is heard for as long"),
+            _ => format!("The program goes out {by:.1} s earlier from now on; as much of it is left out"),
+        };
+        self.events.info("program.delay", "program", message.clone());
+        LiveAnswer { seconds: Some(delay.as_secs_f64()), ..said(&message) }
+    }
+
+    fn cut(&mut self, last: Option<Duration>) -> LiveAnswer {
+        let cut = self.program.cut(last);
+        let samples = cut.to - cut.from;
+        let seconds = samples as f64 / f64::from(SAMPLE_RATE);
+        if samples == 0 {
+            return LiveAnswer { seconds: Some(0.0), ..said("There is nothing left to cut: it has all gone out") };
+        }
+        self.desk.moment(cut);
+        self.board.add_cut(samples);
+        let wait = cut.from.saturating_sub(self.program.now().samples()) as f64 / f64::from(SAMPLE_RATE);
+        let message = format!(
+            "{seconds:.1} s are cut out of the program: hold audio is heard instead, in {wait:.1} s; the recording keeps them"
+        );
+        self.events.warning("program.cut", "program", message.clone(), None);
+        LiveAnswer { seconds: Some(seconds), ..said(&message) }
+    }
+}
+
+fn said(message: &str) -> LiveAnswer {
+    LiveAnswer { message: message.to_owned(), ..LiveAnswer::default() }
+}
