@@ -25,6 +25,7 @@ pub mod repair;
 
 pub mod bridge;
 pub mod cli;
+pub mod daemon;
 pub mod rehearsal;
 pub mod supervisor;
 

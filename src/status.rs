@@ -11,7 +11,7 @@ use crate::alert::Event;
 pub const PROTOCOL_VERSION: u32 = 1;
 
 /// Everything about one show, as it is now.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ShowStatus {
     /// [`PROTOCOL_VERSION`] of the bridge.
     pub protocol: u32,
@@ -44,7 +44,7 @@ pub struct ShowStatus {
 }
 
 /// The operator's own word on the slate of a show that is on the air.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OwnSlate {
     /// This, in place of what is happening.
@@ -54,7 +54,7 @@ pub enum OwnSlate {
 }
 
 /// The bridge process.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BridgeStatus {
     /// Process id.
     pub pid: u32,
@@ -70,7 +70,7 @@ pub struct BridgeStatus {
 }
 
 /// Where a show stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ShowState {
     /// Building its stages.
@@ -90,7 +90,7 @@ pub enum ShowState {
 }
 
 /// One space from found to ended.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SessionStatus {
     /// The platform's id of the space, or a name made from the source's address.
     pub id: String,
@@ -114,7 +114,7 @@ pub struct SessionStatus {
 }
 
 /// Where the audio may come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SourceStatus {
     /// A short name without secrets, such as `Space 1DXxyRYNejbKM`.
     pub name: String,
@@ -123,7 +123,7 @@ pub struct SourceStatus {
 }
 
 /// Somebody on stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SpeakerStatus {
     /// Handle or display name.
     pub name: String,
@@ -132,7 +132,7 @@ pub struct SpeakerStatus {
 }
 
 /// The continuous output timeline.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ProgramStatus {
     /// Seconds since the program started.
     pub seconds: f64,
@@ -159,7 +159,7 @@ pub struct ProgramStatus {
 }
 
 /// Where an output stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputState {
     /// Stopped by the operator, or not started.
@@ -173,7 +173,7 @@ pub enum OutputState {
 }
 
 /// One destination.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OutputStatus {
     /// The configuration's name.
     pub name: String,
@@ -209,7 +209,7 @@ pub struct OutputStatus {
 }
 
 /// How many broadcasts an output may begin in an hour.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BudgetStatus {
     /// In any hour; 0 sets no limit.
     pub limit: u32,
@@ -220,7 +220,7 @@ pub struct BudgetStatus {
 }
 
 /// The show's archive.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RecordingStatus {
     /// The archive's folder; none if recording is off.
     pub folder: Option<String>,
@@ -239,7 +239,7 @@ pub struct RecordingStatus {
 }
 
 /// An interval of a session without source audio.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Gap {
     /// The session's id.
     pub session: String,

@@ -17,7 +17,7 @@ pub use limit::LEFT_OUT;
 pub use report::Report;
 
 /// How much an event matters to the operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Something went as it should.
@@ -40,7 +40,7 @@ impl Level {
 }
 
 /// One thing that happened. Texts never hold a secret and are safe to print on a terminal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Event {
     /// Counts from 1 within a bridge process; the id of the event stream.
     pub id: u64,

@@ -149,6 +149,16 @@ impl Board {
         self.lineage.is_abandoned()
     }
 
+    /// From now on process `pid` supervises this one.
+    ///
+    /// # Errors
+    /// In words, when there is no such process.
+    pub(super) fn adopt(&mut self, pid: u32, events: &Events) -> Result<(), String> {
+        self.lineage.adopt(pid, events)?;
+        self.update(events);
+        Ok(())
+    }
+
     /// Puts the status together and publishes it.
     pub(super) fn update(&mut self, events: &Events) {
         self.lineage.look(events);

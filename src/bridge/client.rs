@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::protocol::{
-    ALERT_EVENT, EventPlace, Hello, MarkAccepted, MarkOrder, OutputAction, Problem, STATUS_EVENT, SourceAccepted,
-    SourceOrder, Update, VERSION_HEADER, speaks,
+    ALERT_EVENT, AdoptOrder, EventPlace, Hello, MarkAccepted, MarkOrder, OutputAction, Problem, STATUS_EVENT,
+    SourceAccepted, SourceOrder, Update, VERSION_HEADER, speaks,
 };
 use super::sse;
 use super::state_folder::{StateFolder, shows_on_the_air};
@@ -137,6 +137,12 @@ impl BridgeClient {
     pub async fn set_source(&self, url: &str) -> Result<String, ClientError> {
         let order = SourceOrder { url: url.to_owned() };
         self.send_order::<SourceAccepted>("/v1/source", &order).await.map(|accepted| accepted.source)
+    }
+
+    /// Tells the bridge that process `pid` supervises it from now on. One of an earlier version does not know the
+    /// word, and refuses.
+    pub async fn adopt(&self, pid: u32) -> Result<(), ClientError> {
+        self.send_order::<serde_json::Value>("/v1/adopt", &AdoptOrder { pid }).await.map(drop)
     }
 
     async fn send_order<T: DeserializeOwned>(&self, path: &str, order: &impl Serialize) -> Result<T, ClientError> {

@@ -26,6 +26,7 @@ mod telling;
 mod watchdog;
 mod words;
 
+pub use orphan::started_by;
 pub use show::{ShowEnd, carry};
 pub use sources::past_of;
 

@@ -81,17 +81,31 @@ pub enum BridgeCommand {
         /// What is being done; the text says why not.
         reply: oneshot::Sender<Result<LiveAnswer, String>>,
     },
+    /// Another process supervises the bridge from now on.
+    Adopt {
+        /// Its process id.
+        pid: u32,
+        /// Whether it is so; the text says why not.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
 }
 
 /// Body of `POST /v1/source`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SourceOrder {
     /// A Space's link, the address of a playlist or of other live audio.
     pub url: String,
 }
 
-/// Answer of `POST /v1/source`.
+/// Body of `POST /v1/adopt`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdoptOrder {
+    /// The process that supervises the bridge from now on.
+    pub pid: u32,
+}
+
+/// Answer of `POST /v1/source`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SourceAccepted {
     /// A short name of the source, without secrets.
     pub source: String,
@@ -116,7 +130,7 @@ pub struct MarkAccepted {
 }
 
 /// What can be done with an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputAction {
     /// Connect and publish.

@@ -23,8 +23,8 @@ use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{
-    ALERT_EVENT, BridgeCommand, BridgeService, EventPlace, Hello, MarkOrder, OutputAction, Problem, STATUS_EVENT,
-    STATUS_INTERVAL_MS, SourceAccepted, SourceOrder, VERSION_HEADER,
+    ALERT_EVENT, AdoptOrder, BridgeCommand, BridgeService, EventPlace, Hello, MarkOrder, OutputAction, Problem,
+    STATUS_EVENT, STATUS_INTERVAL_MS, SourceAccepted, SourceOrder, VERSION_HEADER,
 };
 use crate::alert::Event;
 use crate::status::{OutputStatus, PROTOCOL_VERSION, ShowStatus, SourceStatus};
@@ -53,6 +53,7 @@ pub(super) fn router(service: BridgeService, token: CancellationToken) -> Router
         .route("/v1/outputs/{name}/{action}", post(output))
         .route("/v1/source", get(sources).post(source).layer(DefaultBodyLimit::max(BODY_MAX)))
         .route("/v1/mark", post(mark).layer(DefaultBodyLimit::max(BODY_MAX)))
+        .route("/v1/adopt", post(adopt).layer(DefaultBodyLimit::max(BODY_MAX)))
         .route("/v1/end", post(end))
         .route("/v1/suspend", post(suspend))
         .merge(live::router())
@@ -154,6 +155,20 @@ async fn mark(State(served): State<Served>, body: Result<Json<MarkOrder>, JsonRe
     match answer.await {
         Ok(Ok(marked)) => Ok((StatusCode::OK, Json(marked)).into_response()),
         Ok(Err(detail)) => Err(problem(StatusCode::CONFLICT, "refused", "Nothing was marked.", &detail)),
+        Err(_) => Err(over()),
+    }
+}
+
+async fn adopt(State(served): State<Served>, body: Result<Json<AdoptOrder>, JsonRejection>) -> Answer<Response> {
+    let Json(AdoptOrder { pid }) = body.map_err(|rejection| {
+        let detail = format!("Send {{\"pid\": 4711}} as application/json: {rejection}.");
+        problem(StatusCode::BAD_REQUEST, "bad-request", "The order cannot be understood.", &detail)
+    })?;
+    let (reply, answer) = oneshot::channel();
+    order(&served, BridgeCommand::Adopt { pid, reply }).await?;
+    match answer.await {
+        Ok(Ok(())) => Ok(Json(json!({"accepted": "adopt"})).into_response()),
+        Ok(Err(detail)) => Err(problem(StatusCode::CONFLICT, "refused", "The bridge keeps its supervisor.", &detail)),
         Err(_) => Err(over()),
     }
 }

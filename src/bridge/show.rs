@@ -196,6 +196,7 @@ impl Show {
                     BridgeCommand::Mark { title, reply } => drop(reply.send(self.mark(&title))),
                     BridgeCommand::Live { order, reply } => self.live(order, reply),
                     BridgeCommand::Source { url, reply } => drop(reply.send(self.set_source(&url))),
+                    BridgeCommand::Adopt { pid, reply } => drop(reply.send(self.board.adopt(pid, &self.events))),
                     BridgeCommand::Output { name, action, reply } => {
                         self.gate.leave(&name);
                         // A client that went away needs no answer.

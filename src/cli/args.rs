@@ -2,6 +2,7 @@
 
 mod archive;
 mod live;
+mod serve;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use crate::bridge::protocol::OutputAction;
 use crate::rehearsal::ingest::IngestArgs;
 use crate::rehearsal::space::SpaceArgs;
 pub use live::{AddArgs, CutArgs, DelayCommand, SlateArgs, SlateCommand};
+pub use serve::ServeArgs;
 
 /// A restreaming bridge: a live audio space to RTMP(S) outputs, with a recording.
 #[derive(Debug, Parser)]
@@ -56,6 +58,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Keep a finished space that has a replay, as fast as the server allows
     Archive(Box<ArchiveArgs>),
+    /// Carry any number of shows, with an interface for programs
+    Serve(ServeArgs),
     /// Say how the shows on the air are doing
     Status(StatusArgs),
     /// End a show: closing slate, final files

@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::BridgeArgs;
 use super::{runtime, wiring};
-use crate::bridge::state_folder::StateFolder;
+use crate::bridge::{self, state_folder::StateFolder};
 use crate::clock::Clock;
 use crate::config::{Secrets, ShowConfig};
+use crate::supervisor::STARTED_BY;
 
 /// Most that is read of a handover; the reader of its content has its own bound below this.
 const HANDOVER_MAX: u64 = 8 << 20;
@@ -41,6 +42,9 @@ pub(super) struct Handed {
 
 /// Carries the show that is handed over.
 pub(super) fn run(args: &BridgeArgs) -> anyhow::Result<ExitCode> {
+    if let Some(pid) = std::env::var(STARTED_BY).ok().and_then(|pid| pid.parse().ok()) {
+        bridge::started_by(pid);
+    }
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(HANDOVER_MAX).read_to_end(&mut bytes).context("cannot read the handover")?;
     let (config, secrets) = Secrets::from_handover(&bytes)?;

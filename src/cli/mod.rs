@@ -18,6 +18,7 @@ mod prepare;
 mod recordings;
 mod rehearse;
 mod run;
+mod serve;
 mod show;
 mod source;
 mod status;
@@ -69,7 +70,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match command {
         // It logs to a file while its view is on the terminal, and so starts the log by itself.
         Command::Run(_) => {}
-        Command::Bridge(_) | Command::RehearsalSpace(_) | Command::RehearsalIngest(_) => {
+        Command::Bridge(_) | Command::Serve(_) | Command::RehearsalSpace(_) | Command::RehearsalIngest(_) => {
             log_to_stderr(&global, LevelFilter::INFO)?;
         }
         _ => log_to_stderr(&global, LevelFilter::WARN)?,
@@ -77,6 +78,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(&args, &global),
         Command::Archive(args) => archive::run(&args),
+        Command::Serve(args) => wiring::serve(&args, &global),
         Command::Status(args) => status::run(&args),
         Command::End(args) => end::run(&args),
         Command::Output(args) => output::run(&args),

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::args::{CheckArgs, DoctorArgs, Global, RehearseArgs, RunArgs, SignIn};
+use super::args::{CheckArgs, DoctorArgs, Global, RehearseArgs, RunArgs, ServeArgs, SignIn};
 use super::bridge::Handed;
 use super::check::{self, Checks, ImageUse};
 use super::doctor::chain::SpaceChain;
 use super::doctor::{self, DoctorOptions, DoctorParts};
 use super::prepare::{self, Prepared};
-use super::{rehearse, runtime};
+use super::{rehearse, runtime, serve};
 use crate::bridge::{self, ShowEnd};
 use crate::clock::Clock;
 use crate::config::{Known, PresetDefaults, RecordingConfig, Secrets, ShowConfig, SourceKind};
@@ -142,6 +142,11 @@ fn sign_in(
         }
     }
     Ok(Auth::Guest)
+}
+
+/// `serve`.
+pub(super) fn serve(args: &ServeArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    serve::run(args, global, serve::Knowledge { presets: presets(), space_link, image })
 }
 
 /// `rehearse`.

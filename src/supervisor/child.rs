@@ -23,6 +23,9 @@ const PASSED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "RUST_LOG"];
 /// Beginnings of further variables that a bridge gets.
 const PASSED_PREFIXES: [&str; 7] = ["LC_", "XDG_", "GST_", "GIO_", "SSL_CERT_", "SPACEBRIDGE_", "RUST_BACKTRACE"];
 
+/// Tells a bridge the process that starts it, which may be dead before the bridge can look.
+pub const STARTED_BY: &str = "SPACEBRIDGE_STARTED_BY";
+
 /// How a bridge process is started.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -55,6 +58,7 @@ impl Launch {
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| self.passes(name)))
             .env("SPACEBRIDGE_STATE", &self.state_root)
+            .env(STARTED_BY, std::process::id().to_string())
             // The allocator's default is eight arenas a core, and each keeps what a picture's encoding once took.
             .env("MALLOC_ARENA_MAX", "2")
             // Frames and pictures are given back to the system when they are done with, not kept for the next ones.

@@ -4,6 +4,7 @@
 //! it to end over its own protocol. What to do when is in [`policy`].
 
 mod child;
+mod found;
 mod log_file;
 pub mod policy;
 mod pulse;
@@ -22,7 +23,8 @@ use crate::bridge::obituary;
 use crate::bridge::state_folder::StateFolder;
 use crate::clock::Clock;
 
-pub use child::Launch;
+pub use child::{Launch, STARTED_BY};
+use found::Found;
 use policy::{Action, Event, Exit, Policy, Wish};
 pub use policy::{EXIT_FAILED, GRACE, Outcome};
 
@@ -83,12 +85,37 @@ pub struct Supervisor {
 
 #[derive(Debug)]
 struct Process {
-    child: Child,
+    body: Body,
     log_start: u64,
     /// Ends with why the process, though alive, is frozen.
     watching: AbortOnDropHandle<&'static str>,
     /// Why it was killed.
     frozen: Option<&'static str>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Child(Child),
+    Found(Found),
+}
+
+impl Body {
+    fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Child(child) => child.id(),
+            Self::Found(found) => Some(found.pid),
+        }
+    }
+
+    async fn ended(&mut self) -> Exit {
+        match self {
+            Self::Child(child) => match child.wait().await {
+                Ok(status) => child::exit_of(status),
+                Err(error) => Exit::Crashed(error.to_string()),
+            },
+            Self::Found(found) => found.ended().await,
+        }
+    }
 }
 
 impl Supervisor {
@@ -114,6 +141,21 @@ impl Supervisor {
             start_at,
             asking: None,
         }
+    }
+
+    /// Begins with process `pid`, which carries the show already and lost its supervisor: nothing of it is interrupted.
+    pub fn adopting(mut self, pid: u32) -> Self {
+        let body = Body::Found(Found::new(self.folder.clone(), pid));
+        let log_start = std::fs::metadata(self.folder.log()).map_or(0, |found| found.len());
+        self.start_at = None;
+        self.process = Some(self.watched(body, log_start));
+        self
+    }
+
+    fn watched(&self, body: Body, log_start: u64) -> Process {
+        let pulse = pulse::until_frozen(BridgeClient::new(self.folder.clone()), self.clock.clone());
+        let watching = AbortOnDropHandle::new(tokio::spawn(pulse));
+        Process { body, log_start, watching, frozen: None }
     }
 
     /// Keeps the bridge until the show is over. An error says that no process could be started at all.
@@ -183,9 +225,7 @@ impl Supervisor {
         let (child, log_start) = self.launch.start(&self.folder.log(), Arc::clone(&self.handover))?;
         let pid = child.id().unwrap_or_default();
         tracing::info!(show = self.folder.show(), pid, "The bridge process was started.");
-        let pulse = pulse::until_frozen(BridgeClient::new(self.folder.clone()), self.clock.clone());
-        let watching = AbortOnDropHandle::new(tokio::spawn(pulse));
-        self.process = Some(Process { child, log_start, watching, frozen: None });
+        self.process = Some(self.watched(Body::Child(child), log_start));
         self.tell(Notice::Started { pid });
         if self.policy.wish().is_some() {
             self.ask();
@@ -214,7 +254,7 @@ impl Supervisor {
 
     /// Signals the process; without one the show is over.
     fn signal(&mut self, signal: Signal) -> Option<Outcome> {
-        let pid = self.process.as_ref().and_then(|process| process.child.id());
+        let pid = self.process.as_ref().and_then(|process| process.body.pid());
         let Some(pid) = pid.and_then(|pid| Pid::from_raw(pid.cast_signed())) else {
             return Some(Outcome::Clean);
         };
@@ -233,12 +273,8 @@ impl Supervisor {
         Event::Frozen
     }
 
-    fn note_exit(&mut self, exit: io::Result<std::process::ExitStatus>) -> Event {
+    fn note_exit(&mut self, exit: Exit) -> Event {
         self.asking = None;
-        let exit = match exit {
-            Ok(status) => child::exit_of(status),
-            Err(error) => Exit::Crashed(error.to_string()),
-        };
         Event::Exited(exit)
     }
 
@@ -262,7 +298,7 @@ impl Supervisor {
 
 /// What can happen to a process by itself.
 enum Life {
-    Exited(io::Result<std::process::ExitStatus>),
+    Exited(Exit),
     Frozen(&'static str),
 }
 
@@ -270,7 +306,7 @@ async fn life_of(process: &mut Option<Process>) -> Life {
     let Some(process) = process else { return std::future::pending().await };
     let is_watched = process.frozen.is_none();
     tokio::select! {
-        exit = process.child.wait() => Life::Exited(exit),
+        exit = process.body.ended() => Life::Exited(exit),
         Ok(why) = &mut process.watching, if is_watched => Life::Frozen(why),
     }
 }

@@ -5,8 +5,20 @@ use std::fs;
 use std::path::Path;
 
 /// Where an event's code begins.
-const FAMILIES: [&str; 11] =
-    ["alert", "bridge", "events", "output", "program", "recording", "repair", "session", "show", "slate", "source"];
+const FAMILIES: [&str; 12] = [
+    "alert",
+    "bridge",
+    "daemon",
+    "events",
+    "output",
+    "program",
+    "recording",
+    "repair",
+    "session",
+    "show",
+    "slate",
+    "source",
+];
 
 /// Words of the same form that are no events: files, keys of the configuration.
 const NO_EVENTS: [&str; 7] =

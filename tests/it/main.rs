@@ -6,6 +6,8 @@ mod canary;
 mod chat;
 mod config;
 mod continuous;
+mod daemon;
+mod daemon_door;
 mod docs;
 mod drill;
 mod episode_encode;

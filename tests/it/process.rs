@@ -67,9 +67,10 @@ async fn a_show_whose_supervisor_is_killed_stays_on_the_air_until_the_next_run_t
     let first = stage.run(&["--json"]);
     let pid = stage.until_live().await.bridge.pid;
     first.signal(Signal::KILL);
-    let status = stage.until("the loss is told", 5, |status| status.bridge.orphaned).await;
+    stage.until("the loss is seen", 2, |status| status.bridge.orphaned).await;
+    let told = |status: &ShowStatus| status.events.iter().any(|event| event.code == "bridge.orphaned");
+    let status = stage.until("the loss is told", 8, told).await;
     assert!(status.bridge.pid == pid && is_live(&status), "{status:?}");
-    assert!(status.events.iter().any(|event| event.code == "bridge.orphaned"), "{:?}", status.events);
     nginx.grows(800_000).await;
     let second = stage.run(&["--json"]);
     let status = stage.until("it is taken over", 30, |status| status.bridge.pid != pid && is_live(status)).await;

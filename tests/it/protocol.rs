@@ -46,7 +46,7 @@ fn a_status(show: &str) -> ShowStatus {
 }
 
 /// What a bridge gives to those who listen, with nobody who speaks.
-fn unheard() -> Heard {
+pub(crate) fn unheard() -> Heard {
     let format = AudioFormat { config: bytes::Bytes::from_static(&[0x11, 0x90]), sample_rate: 48_000 };
     let audio = AudioFeed { frames: broadcast::channel(256).0, format, encoded: Arc::default() };
     Heard { levels: broadcast::channel(32).0, audio }

@@ -64,6 +64,7 @@ impl Show {
         match command {
             BridgeCommand::Output { name, action, reply } => drop(reply.send(self.outputs.act(&name, action).await)),
             BridgeCommand::Mark { title, reply } => drop(reply.send(self.mark(&title))),
+            BridgeCommand::Adopt { pid, reply } => drop(reply.send(self.board.adopt(pid, &self.events))),
             BridgeCommand::Live { reply, .. } => drop(reply.send(Err("The show is ending.".to_owned()))),
             BridgeCommand::Source { reply, .. } => drop(reply.send(Err("The show is ending.".to_owned()))),
             BridgeCommand::End | BridgeCommand::Suspend => self.is_hurried = true,

@@ -1,0 +1,214 @@
+//! `spacebridge serve`: the daemon's process. It reads the environment, takes signals, and leaves the shows on the air
+//! when it goes.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Global, LogFormat, ServeArgs};
+use super::check::{ImageUse, file_problems};
+use super::prepare::secret_variables;
+use super::runtime;
+use crate::bridge::state_folder;
+use crate::clock::Clock;
+use crate::config::key_store::KeyStore;
+use crate::config::secrets::{Places, resolve};
+use crate::config::{self, Known, PresetDefaults, Problem, RunOptions, Secrets, ShowConfig, SourceKind, from_link};
+use crate::daemon::folders::Folders;
+use crate::daemon::http::{self, DoorSettings};
+use crate::daemon::hub::Hub;
+use crate::daemon::roster::Roster;
+use crate::daemon::{Planner, Settings};
+use crate::supervisor::Launch;
+
+/// What is known of presets, links and images.
+pub(super) struct Knowledge {
+    pub(super) presets: Vec<PresetDefaults>,
+    pub(super) space_link: fn(&str) -> Result<String, String>,
+    pub(super) image: fn(&Path, ImageUse) -> Result<(), String>,
+}
+
+/// Carries shows until a signal.
+pub(super) fn run(args: &ServeArgs, global: &Global, knowledge: Knowledge) -> anyhow::Result<ExitCode> {
+    let settings = settings(args)?;
+    let launch = own_launch(&settings, global)?;
+    let runtime = runtime()?;
+    let ended = runtime.block_on(serve(args, settings, Arc::new(Reader { knowledge, launch })));
+    // Supervisors are left where they are: their bridges go on without them.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(args: &ServeArgs, settings: Settings, planner: Arc<Reader>) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    let clock = Clock::system();
+    // In this order: whoever comes second is refused before anything is touched.
+    let folders = Folders::open(&settings.state)?;
+    let _lock = folders.lock()?;
+    let door = http::open(DoorSettings {
+        listen: args.listen,
+        tls: args.tls_cert.clone().zip(args.tls_key.clone()),
+        behind_proxy: args.behind_proxy,
+        names: args.names.clone(),
+    })
+    .await?;
+    let token_file = door.prepare(&folders, &clock)?;
+    let (url, shows) = (door.url(), settings.shows.clone());
+    let hub = Arc::new(Hub::new(clock.clone()));
+    let roster = Arc::new(Roster::open(settings, folders, planner, hub, clock.clone())?);
+    say(&format!("Listening at {url}; shows in {}; the token is in {}.", shows.display(), token_file.display()));
+    let token = CancellationToken::new();
+    let serving = tokio::spawn(door.serve(Arc::clone(&roster), clock, token.clone()));
+    loop {
+        match signals.next().await {
+            Told::Stop => break,
+            Told::ReadAgain => {
+                if let Err(error) = roster.scan() {
+                    tracing::error!(%error, "The shows cannot be read again.");
+                }
+            }
+        }
+    }
+    if args.end_shows {
+        say("Ending all shows.");
+        tokio::select! {
+            () = roster.end_all() => {}
+            _ = signals.next() => say("Not waiting any longer."),
+        }
+    } else if roster.all().iter().any(|ward| ward.view().on_the_air) {
+        say("Stopping; the shows stay on the air, and the next `spacebridge serve` finds them.");
+    }
+    token.cancel();
+    serving.await.context("the door broke")??;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say(line: &str) {
+    drop(writeln!(io::stderr(), "spacebridge: {line}"));
+}
+
+fn settings(args: &ServeArgs) -> anyhow::Result<Settings> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = |below: &str| absolute("HOME").map(|home| home.join(below));
+    let configuration = || {
+        absolute("CONFIGURATION_DIRECTORY")
+            .or_else(|| absolute("XDG_CONFIG_HOME").or_else(|| home(".config")).map(|path| path.join("spacebridge")))
+    };
+    let shows = args.shows.clone().or_else(|| configuration().map(|path| path.join("shows")));
+    let data = args
+        .data
+        .clone()
+        .or_else(|| absolute("XDG_DATA_HOME").or_else(|| home(".local/share")).map(|path| path.join("spacebridge")));
+    let full = |path: Option<PathBuf>, option: &str| {
+        let path = path.with_context(|| format!("there is no home folder: give {option}"))?;
+        std::path::absolute(&path).with_context(|| format!("cannot use {}", path.display()))
+    };
+    Ok(Settings {
+        state: state_folder::root()?,
+        shows: full(shows, "--shows")?,
+        data: full(data, "--data")?,
+        cookies: args.cookies.as_ref().map(std::path::absolute).transpose().context("cannot use --cookies")?,
+    })
+}
+
+/// How every bridge is started, but for the show's name.
+fn own_launch(settings: &Settings, global: &Global) -> anyhow::Result<Launch> {
+    let mut launch = Launch::this_program("", settings.state.clone()).context("cannot find this program")?;
+    launch.arguments.clear();
+    launch.arguments.extend((0..global.verbose).map(|_| "-v".into()));
+    if global.log_format == LogFormat::Json {
+        launch.arguments.extend(["--log-format", "json"].map(Into::into));
+    }
+    Ok(launch)
+}
+
+/// Reads configurations as `run` does.
+struct Reader {
+    knowledge: Knowledge,
+    launch: Launch,
+}
+
+impl Reader {
+    fn known(&self) -> Known<'_> {
+        Known { presets: &self.knowledge.presets, space_link: &self.knowledge.space_link }
+    }
+}
+
+impl Planner for Reader {
+    fn read(&self, text: &str, base: &Path) -> Result<ShowConfig, Vec<Problem>> {
+        let config = config::read(text, base, self.known())?;
+        let faults = file_problems(&config, &self.knowledge.image);
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+
+    fn link(&self, link: &str) -> Result<(String, SourceKind), Vec<Problem>> {
+        let options = RunOptions { link: link.to_owned(), ..RunOptions::default() };
+        let mut config = from_link(&options, Path::new("/"), self.known())?;
+        let kind = config.sources.pop().map_or(SourceKind::Tone { duration: None }, |source| source.kind);
+        Ok((config.show.name, kind))
+    }
+
+    fn secrets(&self, config: &ShowConfig, keys: Option<&KeyStore>) -> Result<Secrets, Vec<Problem>> {
+        let env = |name: &str| std::env::var(name).ok();
+        let own = KeyStore::of_user(&env);
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
+        let mut places = Places { env: &env, credentials, store: keys.or(own.as_ref()), prompt: None };
+        let resolved = resolve(config, &mut places).map_err(|errors| {
+            let problem = |error: config::secrets::SecretError| Problem {
+                key: error.purpose,
+                line: None,
+                message: error.message,
+                remedy: error.remedy,
+            };
+            errors.into_iter().map(problem).collect::<Vec<_>>()
+        })?;
+        for note in &resolved.notes {
+            tracing::warn!(show = config.show.name, note, "A secret has a note.");
+        }
+        Ok(resolved.secrets)
+    }
+
+    fn launch(&self, config: &ShowConfig) -> io::Result<Launch> {
+        let mut launch = self.launch.clone();
+        let own = ["bridge", "--show", &config.show.name].map(Into::into);
+        launch.arguments.splice(0..0, own);
+        launch.secret_variables = secret_variables(config);
+        Ok(launch)
+    }
+}
+
+/// What a signal means.
+enum Told {
+    Stop,
+    ReadAgain,
+}
+
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen to signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::ReadAgain,
+        }
+    }
+}

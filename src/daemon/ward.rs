@@ -1,0 +1,392 @@
+//! One show in the daemon's care: whether it shall be on the air, its supervisor, and what its bridge says.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::folders::{Folders, Wish, WishMade};
+use super::hub::Hub;
+use super::plan::{Plan, Planner};
+use crate::alert::Level;
+use crate::bridge::client::BridgeClient;
+use crate::bridge::state_folder::{RESUMABLE, ShowRecord, StateError, StateFolder};
+use crate::clock::Clock;
+use crate::config::{Problem, ShowConfig};
+use crate::status::ShowStatus;
+use crate::supervisor::{Notice, Order, Outcome, Supervisor};
+
+mod follow;
+
+/// Orders that may wait for a supervisor.
+const ORDERS: usize = 8;
+
+/// Where a show's configuration comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A file of the operator's.
+    File(PathBuf),
+    /// The API; its file is the daemon's own.
+    Api,
+}
+
+/// Where a show stands with the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Nobody carries it.
+    Off,
+    /// Its bridge is supervised here, and started again when it dies.
+    Supervised,
+    /// Its bridge lives, and another process supervises it, or nobody does.
+    Elsewhere,
+    /// It cannot go on, or its bridge died again and again: it waits for the operator.
+    Held,
+}
+
+/// Why an order to a show was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is on the air already, carried here or by another process.
+    OnTheAir(String),
+    /// It is not on the air.
+    OffTheAir,
+    /// Its configuration or its secrets are at fault.
+    Faulty(Vec<Problem>),
+    /// The machine refused.
+    Failed(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::OnTheAir(why) | Self::Failed(why) => f.write_str(why),
+            Self::OffTheAir => f.write_str("The show is not on the air."),
+            Self::Faulty(faults) => {
+                let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                f.write_str(&words.join(" "))
+            }
+        }
+    }
+}
+
+/// What is known of a show.
+#[derive(Debug, Clone)]
+pub struct WardView {
+    /// Its name.
+    pub name: String,
+    /// Where its configuration comes from.
+    pub origin: Origin,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Why it is held.
+    pub why: Option<String>,
+    /// What is wrong with its configuration.
+    pub faults: Vec<Problem>,
+    /// Its configuration; none while it is at fault.
+    pub config: Option<Arc<ShowConfig>>,
+    /// Whether its bridge answers.
+    pub on_the_air: bool,
+    /// The last that its bridge said; the last word of a show that is over stays.
+    pub status: Option<Arc<ShowStatus>>,
+}
+
+/// What all shows of a daemon share.
+pub(super) struct Common {
+    pub(super) planner: Arc<dyn Planner>,
+    pub(super) folders: Folders,
+    pub(super) hub: Arc<Hub>,
+    pub(super) clock: Clock,
+    /// What relative paths of shows from the API belong to.
+    pub(super) data: PathBuf,
+}
+
+impl std::fmt::Debug for Common {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Common").field("folders", &self.folders).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Care {
+    config: Result<Arc<ShowConfig>, Vec<Problem>>,
+    orders: Option<mpsc::Sender<Order>>,
+    held: Option<String>,
+    /// Whether the operator has asked for the end that is coming.
+    asked: bool,
+}
+
+/// A show.
+#[derive(Debug)]
+pub struct Ward {
+    name: String,
+    origin: Origin,
+    folder: StateFolder,
+    common: Arc<Common>,
+    care: Mutex<Care>,
+    /// The last status, and whether the bridge answers.
+    seen: watch::Sender<(bool, Option<Arc<ShowStatus>>)>,
+    following: Mutex<Option<AbortOnDropHandle<()>>>,
+}
+
+impl Ward {
+    /// Takes a show into care, and follows its bridge if there is one.
+    pub(super) fn take(
+        name: &str,
+        origin: Origin,
+        config: Result<ShowConfig, Vec<Problem>>,
+        state: &std::path::Path,
+        common: Arc<Common>,
+    ) -> Result<Arc<Self>, StateError> {
+        let care = Care { config: config.map(Arc::new), orders: None, held: None, asked: false };
+        let ward = Arc::new(Self {
+            name: name.to_owned(),
+            origin,
+            folder: StateFolder::open_in(state, name)?,
+            common,
+            care: Mutex::new(care),
+            seen: watch::Sender::new((false, None)),
+            following: Mutex::new(None),
+        });
+        let following = AbortOnDropHandle::new(tokio::spawn(follow::follow(Arc::downgrade(&ward))));
+        *ward.following.lock().unwrap_or_else(PoisonError::into_inner) = Some(following);
+        Ok(ward)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its configuration comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Speaks to its bridge.
+    pub fn client(&self) -> BridgeClient {
+        BridgeClient::new(self.folder.clone())
+    }
+
+    /// What its bridge says, as it says it; and whether it answers.
+    pub fn watch(&self) -> watch::Receiver<(bool, Option<Arc<ShowStatus>>)> {
+        self.seen.subscribe()
+    }
+
+    /// What is known of it.
+    pub fn view(&self) -> WardView {
+        let (on_the_air, status) = self.seen.borrow().clone();
+        let care = self.care();
+        let standing = match (&care.orders, on_the_air, &care.held) {
+            (Some(_), _, _) => Standing::Supervised,
+            (None, true, _) => Standing::Elsewhere,
+            (None, false, Some(_)) => Standing::Held,
+            (None, false, None) => Standing::Off,
+        };
+        WardView {
+            name: self.name.clone(),
+            origin: self.origin.clone(),
+            standing,
+            why: care.held.clone(),
+            faults: care.config.as_ref().err().cloned().unwrap_or_default(),
+            config: care.config.as_ref().ok().cloned(),
+            on_the_air,
+            status,
+        }
+    }
+
+    fn care(&self) -> MutexGuard<'_, Care> {
+        self.care.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody carries it: its lock is free.
+    pub fn is_free(&self) -> bool {
+        self.care().orders.is_none() && self.folder.lock().is_ok()
+    }
+
+    /// From now on this is its configuration. The bridge that carries it now keeps its own.
+    pub(super) fn set_config(&self, config: Result<ShowConfig, Vec<Problem>>) {
+        self.care().config = config.map(Arc::new);
+    }
+
+    /// Puts the show on the air, and keeps it there until it is over.
+    ///
+    /// # Errors
+    /// When it is there already, or its configuration or secrets are at fault.
+    pub fn start(self: &Arc<Self>) -> Result<(), Refusal> {
+        let mut care = self.care();
+        if care.orders.is_some() {
+            return Err(Refusal::OnTheAir(format!("The show {} is carried by this daemon already.", self.name)));
+        }
+        // Free again at once, for the bridge to take.
+        match self.folder.lock() {
+            Ok(_) => {}
+            Err(error @ StateError::Locked { .. }) => return Err(Refusal::OnTheAir(format!("{error}."))),
+            Err(error) => return Err(Refusal::Failed(error.to_string())),
+        }
+        let plan = self.plan(&care)?;
+        self.common.folders.save_wish(&self.name, Wish::On, self.common.clock.wall());
+        self.supervise(&mut care, plan, None);
+        Ok(())
+    }
+
+    /// Supervises a bridge that lives and lost its supervisor.
+    fn adopt(self: &Arc<Self>, pid: u32) -> Result<(), Refusal> {
+        let mut care = self.care();
+        if care.orders.is_some() {
+            return Ok(());
+        }
+        let plan = self.plan(&care)?;
+        self.supervise(&mut care, plan, Some(pid));
+        Ok(())
+    }
+
+    fn plan(&self, care: &Care) -> Result<Plan, Refusal> {
+        let config = care.config.clone().map_err(Refusal::Faulty)?;
+        let keys = (self.origin == Origin::Api).then(|| self.common.folders.keys(&self.name));
+        let secrets = self.common.planner.secrets(&config, keys.as_ref()).map_err(Refusal::Faulty)?;
+        let launch = self.common.planner.launch(&config).map_err(|error| Refusal::Failed(error.to_string()))?;
+        Ok(Plan { config: config.as_ref().clone(), secrets, launch })
+    }
+
+    fn supervise(self: &Arc<Self>, care: &mut Care, plan: Plan, found: Option<u32>) {
+        let (orders, taken) = mpsc::channel(ORDERS);
+        let (notices, noticed) = mpsc::unbounded_channel();
+        let handover = plan.secrets.to_handover(&plan.config);
+        let closing = plan.config.show.closing;
+        let (folder, clock) = (self.folder.clone(), self.common.clock.clone());
+        let supervisor = Supervisor::new(folder, plan.launch, handover, closing, clock, notices);
+        let supervisor = match found {
+            Some(pid) => supervisor.adopting(pid),
+            None => supervisor,
+        };
+        *care = Care { config: care.config.clone(), orders: Some(orders), held: None, asked: false };
+        tokio::spawn(Arc::clone(self).keep(supervisor, taken, noticed));
+    }
+
+    async fn keep(
+        self: Arc<Self>,
+        supervisor: Supervisor,
+        orders: mpsc::Receiver<Order>,
+        mut notices: mpsc::UnboundedReceiver<Notice>,
+    ) {
+        let outcome = supervisor.run(orders).await;
+        let mut last_words = Vec::new();
+        while let Ok(notice) = notices.try_recv() {
+            if let Notice::Died { last_lines, .. } = notice {
+                last_words = last_lines;
+            }
+        }
+        let held = match &outcome {
+            Ok(Outcome::Clean) => None,
+            Ok(Outcome::GraceExceeded) => Some("the bridge did not finish in time and was stopped".to_owned()),
+            Ok(Outcome::BadConfiguration) => Some("the bridge refused its configuration".to_owned()),
+            Ok(Outcome::Failed) => Some("the show cannot go on".to_owned()),
+            Ok(Outcome::CrashLoop(how)) => Some(format!("the bridge died five times within a minute, last by {how}")),
+            Ok(Outcome::Crashed(how)) => Some(format!("the bridge died by {how} while it was leaving")),
+            Err(error) => Some(format!("the bridge process cannot be started: {error}")),
+        };
+        let last = last_words.last().map(|line| crate::text::plain(line, 300));
+        let was_asked = self.release(held.clone(), last.as_deref());
+        if let Some(why) = held {
+            let log = self.folder.log();
+            let remedy = format!("What was received is kept. See {}, then start the show again.", log.display());
+            let message = format!("The show {} is held: {why}", self.name);
+            self.common.hub.tell(&self.name, Level::Error, "daemon.show_held", message, Some(&remedy));
+        }
+        // A bridge that was suspended by a machine that goes down goes on when the machine is back.
+        if was_asked || self.record().is_none_or(|record| record.suspended_at.is_none()) {
+            self.common.folders.save_wish(&self.name, Wish::Off, self.common.clock.wall());
+        }
+    }
+
+    fn release(&self, held: Option<String>, last_line: Option<&str>) -> bool {
+        let mut care = self.care();
+        care.orders = None;
+        care.held = held.map(|why| match last_line {
+            Some(line) => format!("{why}; it said last: {line}"),
+            None => why,
+        });
+        care.asked
+    }
+
+    fn record(&self) -> Option<ShowRecord> {
+        self.folder.load().ok().flatten()
+    }
+
+    /// Whether a daemon that starts puts the show on the air: it shall be there, it did not end while no daemon was there
+    /// to see it, and it was not suspended for longer than an audience waits.
+    pub(super) fn is_due(&self) -> bool {
+        let made = self.common.folders.wish(&self.name);
+        is_due(made, self.record().as_ref(), &self.origin, self.common.clock.wall())
+    }
+
+    /// Ends or suspends the show, by its supervisor or, where that is another process, by its bridge.
+    ///
+    /// # Errors
+    /// When it is not on the air.
+    pub async fn finish(&self, order: Order) -> Result<(), Refusal> {
+        let orders = {
+            let mut care = self.care();
+            care.asked |= care.orders.is_some();
+            care.orders.clone()
+        };
+        if let Some(orders) = orders {
+            // Its supervisor has ended in this very moment.
+            return orders.send(order).await.map_err(|_| Refusal::OffTheAir);
+        }
+        if !self.seen.borrow().0 {
+            return Err(Refusal::OffTheAir);
+        }
+        let client = self.client();
+        let asked = match order {
+            Order::End => client.end().await,
+            Order::Suspend | Order::Leave => client.suspend().await,
+        };
+        asked.map_err(|error| Refusal::Failed(error.to_string()))
+    }
+}
+
+fn is_due(made: Option<WishMade>, record: Option<&ShowRecord>, origin: &Origin, now: Timestamp) -> bool {
+    match made {
+        None => matches!(origin, Origin::File(_)),
+        Some(WishMade { wish: Wish::Off, .. }) => false,
+        Some(WishMade { wish: Wish::On, at }) => {
+            let ended = record.and_then(|record| record.ended_at).is_some_and(|ended| ended >= at);
+            let suspended_at = record.and_then(|record| record.suspended_at);
+            let stale = suspended_at.is_some_and(|at| at.duration_until(now).unsigned_abs() > RESUMABLE);
+            !ended && !stale
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_starts_begins_nothing_again_that_is_over() {
+        let at = |second: i64| Timestamp::from_second(1_780_000_000 + second).unwrap();
+        let file = Origin::File("night.toml".into());
+        let on = Some(WishMade { wish: Wish::On, at: at(100) });
+        let off = Some(WishMade { wish: Wish::Off, at: at(100) });
+        let record = ShowRecord::new("night", String::new(), at(100));
+        let ended = |second| ShowRecord { ended_at: Some(at(second)), ..record.clone() };
+        let suspended = |second| ShowRecord { suspended_at: Some(at(second)), ..record.clone() };
+        for (made, record, origin, expected) in [
+            (None, None, &file, true),
+            (None, None, &Origin::Api, false),
+            (on, None, &file, true),
+            (off, None, &file, false),
+            (on, Some(record.clone()), &file, true),
+            (on, Some(ended(50)), &file, true),
+            (on, Some(ended(150)), &file, false),
+            (on, Some(suspended(900)), &Origin::Api, true),
+            (on, Some(suspended(-900)), &Origin::Api, false),
+        ] {
+            assert_eq!(is_due(made, record.as_ref(), origin, at(1000)), expected, "{made:?} {record:?} {origin:?}");
+        }
+    }
+}
