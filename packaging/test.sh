@@ -36,9 +36,9 @@ part scripts scripts
 part format "$cargo" fmt --check
 part clippy "$cargo" clippy --locked --all-targets -- -D warnings
 part "unit tests" "$cargo" test --locked --lib --bins
-# Tests with media take turns by themselves, two at a time and some alone (tests/it/support); the third thread is for
-# those without.
-part "integration tests" "$cargo" test --locked --test it -- --test-threads=3
+# Tests with media take turns by themselves, three at a time and some alone (tests/it/support); the fourth thread is
+# for those without.
+part "integration tests" "$cargo" test --locked --test it -- --test-threads=4
 
 printf '\n'
 printf '%s\n' "${summary[@]}"

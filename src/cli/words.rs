@@ -59,10 +59,11 @@ pub(super) fn whole(seconds: f64) -> u64 {
     if seconds.is_finite() { seconds.max(0.0) as u64 } else { 0 }
 }
 
-/// `812 kB`, `34.2 MB`, `1.9 GB`.
+/// `90 B`, `812 kB`, `34.2 MB`, `1.9 GB`.
 pub(super) fn size(bytes: u64) -> String {
     match bytes {
-        0..1_000_000 => format!("{} kB", bytes / 1000),
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1000),
         1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
@@ -140,7 +141,8 @@ mod tests {
     #[test]
     fn lengths_and_sizes_read_well() {
         assert_eq!([clock(7), clock(760), clock(3723)], ["0:07", "12:40", "1:02:03"]);
-        assert_eq!([size(812_000), size(34_200_000), size(1_900_000_000)], ["812 kB", "34.2 MB", "1.9 GB"]);
+        assert_eq!([size(90), size(812_000), size(34_200_000)], ["90 B", "812 kB", "34.2 MB"]);
+        assert_eq!(size(1_900_000_000), "1.9 GB");
         assert_eq!(whole(f64::NAN), 0);
     }
 

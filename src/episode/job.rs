@@ -256,7 +256,8 @@ impl<'a> Job<'a> {
             },
             _ => Vec::new(),
         };
-        Ok(self.names(format).into_iter().zip(contents).collect())
+        // Lines for a platform that takes none of these chapters: an empty file would only be puzzled over.
+        Ok(self.names(format).into_iter().zip(contents).filter(|(_, bytes)| !bytes.is_empty()).collect())
     }
 
     fn chapter_files(&self, known: &Known, notes: &mut Vec<String>) -> Vec<Vec<u8>> {

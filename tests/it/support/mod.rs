@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Media that two cores carry at one time without hurry. Tests wait most of their time, for media goes by in real time.
-const PLACES: u32 = 2;
+/// Tests with media that two cores carry at one time. They wait most of their time, for media goes by in real time.
+const PLACES: u32 = 3;
 
 static TURN: Semaphore = Semaphore::const_new(PLACES as usize);
 
