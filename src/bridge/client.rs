@@ -25,6 +25,7 @@ use super::protocol::{
 use super::sse;
 use super::state_folder::{StateFolder, shows_on_the_air};
 use crate::status::{OutputStatus, PROTOCOL_VERSION, ShowStatus, SourceStatus};
+pub use live::Levels;
 
 /// Time for a request and its whole answer; longer than the bridge's own bound, so that its word comes first.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);

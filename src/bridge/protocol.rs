@@ -112,14 +112,14 @@ pub struct SourceAccepted {
 }
 
 /// Body of `POST /v1/mark`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MarkOrder {
     /// The operator's words.
     pub title: String,
 }
 
 /// Answer of `POST /v1/mark`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MarkAccepted {
     /// The session's id.
     pub session: String,

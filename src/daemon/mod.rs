@@ -5,6 +5,7 @@
 //! without it, and a daemon that starts finds them again. What a configuration means is asked of a [`Planner`], since the
 //! stages' own readers are joined in the command line.
 
+mod fan;
 pub mod folders;
 pub mod http;
 pub mod hub;

@@ -3,21 +3,23 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use bytes::Bytes;
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::folders::{Folders, Wish, WishMade};
+use super::fan::Ears;
+use super::folders::{Folders, Wish};
 use super::hub::Hub;
 use super::plan::{Plan, Planner};
 use crate::alert::Level;
-use crate::bridge::client::BridgeClient;
-use crate::bridge::state_folder::{RESUMABLE, ShowRecord, StateError, StateFolder};
+use crate::bridge::client::{BridgeClient, ClientError};
+use crate::bridge::state_folder::{ShowRecord, StateError, StateFolder};
 use crate::clock::Clock;
 use crate::config::{Problem, ShowConfig};
 use crate::status::ShowStatus;
 use crate::supervisor::{Notice, Order, Outcome, Supervisor};
 
+mod due;
 mod follow;
 
 /// Orders that may wait for a supervisor.
@@ -129,6 +131,7 @@ pub struct Ward {
     /// The last status, and whether the bridge answers.
     seen: watch::Sender<(bool, Option<Arc<ShowStatus>>)>,
     following: Mutex<Option<AbortOnDropHandle<()>>>,
+    ears: Ears,
 }
 
 impl Ward {
@@ -149,6 +152,7 @@ impl Ward {
             care: Mutex::new(care),
             seen: watch::Sender::new((false, None)),
             following: Mutex::new(None),
+            ears: Ears::default(),
         });
         let following = AbortOnDropHandle::new(tokio::spawn(follow::follow(Arc::downgrade(&ward))));
         *ward.following.lock().unwrap_or_else(PoisonError::into_inner) = Some(following);
@@ -173,6 +177,22 @@ impl Ward {
     /// What its bridge says, as it says it; and whether it answers.
     pub fn watch(&self) -> watch::Receiver<(bool, Option<Arc<ShowStatus>>)> {
         self.seen.subscribe()
+    }
+
+    /// How loud it is, in whole server-sent events; everybody reads the same ones.
+    ///
+    /// # Errors
+    /// When its bridge does not give them.
+    pub async fn levels(&self) -> Result<broadcast::Receiver<Bytes>, ClientError> {
+        self.ears.levels(self.client()).await
+    }
+
+    /// What is heard of it, in whole ADTS frames; everybody reads the same ones.
+    ///
+    /// # Errors
+    /// When its bridge does not give it.
+    pub async fn audio(&self) -> Result<broadcast::Receiver<Bytes>, ClientError> {
+        self.ears.audio(self.client()).await
     }
 
     /// What is known of it.
@@ -320,7 +340,7 @@ impl Ward {
     /// to see it, and it was not suspended for longer than an audience waits.
     pub(super) fn is_due(&self) -> bool {
         let made = self.common.folders.wish(&self.name);
-        is_due(made, self.record().as_ref(), &self.origin, self.common.clock.wall())
+        due::is_due(made, self.record().as_ref(), &self.origin, self.common.clock.wall())
     }
 
     /// Ends or suspends the show, by its supervisor or, where that is another process, by its bridge.
@@ -346,47 +366,5 @@ impl Ward {
             Order::Suspend | Order::Leave => client.suspend().await,
         };
         asked.map_err(|error| Refusal::Failed(error.to_string()))
-    }
-}
-
-fn is_due(made: Option<WishMade>, record: Option<&ShowRecord>, origin: &Origin, now: Timestamp) -> bool {
-    match made {
-        None => matches!(origin, Origin::File(_)),
-        Some(WishMade { wish: Wish::Off, .. }) => false,
-        Some(WishMade { wish: Wish::On, at }) => {
-            let ended = record.and_then(|record| record.ended_at).is_some_and(|ended| ended >= at);
-            let suspended_at = record.and_then(|record| record.suspended_at);
-            let stale = suspended_at.is_some_and(|at| at.duration_until(now).unsigned_abs() > RESUMABLE);
-            !ended && !stale
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_daemon_that_starts_begins_nothing_again_that_is_over() {
-        let at = |second: i64| Timestamp::from_second(1_780_000_000 + second).unwrap();
-        let file = Origin::File("night.toml".into());
-        let on = Some(WishMade { wish: Wish::On, at: at(100) });
-        let off = Some(WishMade { wish: Wish::Off, at: at(100) });
-        let record = ShowRecord::new("night", String::new(), at(100));
-        let ended = |second| ShowRecord { ended_at: Some(at(second)), ..record.clone() };
-        let suspended = |second| ShowRecord { suspended_at: Some(at(second)), ..record.clone() };
-        for (made, record, origin, expected) in [
-            (None, None, &file, true),
-            (None, None, &Origin::Api, false),
-            (on, None, &file, true),
-            (off, None, &file, false),
-            (on, Some(record.clone()), &file, true),
-            (on, Some(ended(50)), &file, true),
-            (on, Some(ended(150)), &file, false),
-            (on, Some(suspended(900)), &Origin::Api, true),
-            (on, Some(suspended(-900)), &Origin::Api, false),
-        ] {
-            assert_eq!(is_due(made, record.as_ref(), origin, at(1000)), expected, "{made:?} {record:?} {origin:?}");
-        }
     }
 }

@@ -22,7 +22,7 @@ pub const PICTURE_MAX: usize = 10 << 20;
 pub const TEXT_MAX: usize = 200;
 
 /// One measurement of the program.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LevelStatus {
     /// Program time of the end of what was measured, in seconds.
     pub seconds: f64,
@@ -35,7 +35,7 @@ pub struct LevelStatus {
 }
 
 /// Body of `POST /v1/outputs`: an output for the rest of the show.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOutput {
     /// Unique in the show; the preset's name where none is given.
@@ -49,6 +49,7 @@ pub struct NewOutput {
     pub url: Option<String>,
     /// The stream key. It is never told again, and never written to a disk.
     #[serde(default, deserialize_with = "secret")]
+    #[schema(value_type = Option<String>, write_only)]
     pub key: Option<Secret>,
 }
 
@@ -64,7 +65,7 @@ fn secret<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Secret>, D::Erro
 }
 
 /// Body of `POST /v1/slate`, where it is JSON. A picture is sent as its bytes, with the type of an image.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlateText {
     /// What the slate says from now on, instead of what is happening; none gives the slate back to the show.
@@ -72,7 +73,7 @@ pub struct SlateText {
 }
 
 /// Body of `POST /v1/delay`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DelayOrder {
     /// How much later than it could be the program goes out, from 0 to 60 s.
@@ -80,7 +81,7 @@ pub struct DelayOrder {
 }
 
 /// Body of `POST /v1/cut`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CutOrder {
     /// How much of what was said last is taken out; none takes out all that has not gone out yet.
@@ -89,7 +90,7 @@ pub struct CutOrder {
 }
 
 /// Answer to every order in here.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LiveAnswer {
     /// What is being done, as a sentence for people.
     pub message: String,

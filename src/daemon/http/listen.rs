@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -32,6 +34,21 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a reader may take nothing: then it is cut off.
 const STUCK: Duration = Duration::from_secs(30);
+
+/// Bytes of an endless stream that the system holds for a reader: two seconds of sound. Left alone it holds some MB, in
+/// which a listener who does not keep up would fall behind for minutes.
+const NARROW: usize = 16 << 10;
+
+/// Says that a connection carries an endless stream from now on, of which only the newest is worth anything.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Narrow(Arc<AtomicBool>);
+
+impl Narrow {
+    /// It does.
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy)]
@@ -89,24 +106,27 @@ async fn connection(
 ) {
     // Small answers and events go out at once.
     stream.set_nodelay(true).ok();
-    let stream = Patient { stream, stuck: None };
+    let narrow = Narrow::default();
+    let stream = Patient { stream, stuck: None, narrow: Some(narrow.clone()) };
+    let from = (peer, narrow);
     match tls {
-        None => answer(stream, peer, router, token).await,
+        None => answer(stream, from, router, token).await,
         Some(tls) => match tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
-            Ok(Ok(stream)) => answer(stream, peer, router, token).await,
+            Ok(Ok(stream)) => answer(stream, from, router, token).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "A handshake failed."),
             Err(_) => tracing::debug!(%peer, "A handshake took too long."),
         },
     }
 }
 
-async fn answer<S>(stream: S, peer: SocketAddr, router: Router, token: CancellationToken)
+async fn answer<S>(stream: S, (peer, narrow): (SocketAddr, Narrow), router: Router, token: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let router = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(narrow.clone());
         router.call(request)
     });
     let mut http = hyper::server::conn::http1::Builder::new();
@@ -129,9 +149,20 @@ where
 struct Patient {
     stream: TcpStream,
     stuck: Option<Pin<Box<Sleep>>>,
+    /// Whether it is narrow; none once it was made so.
+    narrow: Option<Narrow>,
 }
 
 impl Patient {
+    fn make_narrow(&mut self) {
+        if self.narrow.as_ref().is_some_and(|narrow| narrow.0.load(Ordering::Relaxed)) {
+            self.narrow = None;
+            if let Err(error) = SockRef::from(&self.stream).set_send_buffer_size(NARROW) {
+                tracing::debug!(%error, "A stream's buffer stays as it is.");
+            }
+        }
+    }
+
     fn bounded<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.stuck = None;
@@ -153,6 +184,7 @@ impl AsyncRead for Patient {
 
 impl AsyncWrite for Patient {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.make_narrow();
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.bounded(cx, polled)
     }

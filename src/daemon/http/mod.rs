@@ -8,11 +8,13 @@ mod events;
 mod guard;
 mod health;
 mod listen;
+mod live;
 mod metrics;
 mod orders;
 mod problem;
 mod session;
 mod shows;
+mod steer;
 mod view;
 
 use std::net::SocketAddr;
@@ -111,8 +113,9 @@ fn routes_and_document() -> (Router<Door>, utoipa::openapi::OpenApi) {
         .routes(routes!(orders::suspend))
         .routes(routes!(orders::end))
         .routes(routes!(orders::sources, orders::set_source))
-        .routes(routes!(orders::outputs))
+        .routes(routes!(orders::outputs, steer::add_output))
         .routes(routes!(orders::output))
+        .merge(steer::routes())
         .routes(routes!(events::of_all))
         .routes(routes!(events::of_show))
         .routes(routes!(session::who, session::open, session::close))

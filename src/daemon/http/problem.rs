@@ -175,6 +175,7 @@ impl From<ClientError> for Problem {
                 let code = match problem.kind.strip_prefix("urn:spacebridge:") {
                     Some("no-output") => "no-output",
                     Some("bad-request") => "bad-request",
+                    Some("too-large") => "too-large",
                     _ => "refused",
                 };
                 Self::new(code, problem.detail.clone())

@@ -1,0 +1,83 @@
+//! What is on the air, to hear and to see: levels and audio without an end.
+//!
+//! Readers of one show share one connection to its bridge. One that listens too slowly is cut off; one that looks too
+//! slowly sees fewer levels.
+
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::unfold;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use super::Door;
+use super::listen::Narrow;
+use super::orders::find;
+use super::problem::{Answer, Problem};
+use crate::bridge::protocol::live::LevelStatus;
+
+/// Begins a stream of levels: a browser comes again after a second, and knows at once that it is connected.
+const HELLO: Bytes = Bytes::from_static(b"retry: 1000\n\n");
+
+/// How loud the program is: an event `level` some twelve times a second, evenly.
+#[utoipa::path(get, path = "/api/v1/shows/{show}/levels", tag = "live", params(("show" = String, Path)),
+    responses((status = 200, content_type = "text/event-stream", body = LevelStatus), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
+pub(super) async fn levels(
+    State(door): State<Door>,
+    Path(show): Path<String>,
+    Extension(narrow): Extension<Narrow>,
+) -> Answer<Response> {
+    let levels = find(&door, &show)?.levels().await?;
+    narrow.set();
+    let body = Body::from_stream(stream(levels, Some(HELLO), false, door.token));
+    Ok(([(header::CONTENT_TYPE, "text/event-stream")], body).into_response())
+}
+
+/// The program as the outputs get it, behind the delay and with every cut: ADTS without an end.
+#[utoipa::path(get, path = "/api/v1/shows/{show}/audio", tag = "live", params(("show" = String, Path)),
+    responses((status = 200, content_type = "audio/aac", body = Vec<u8>), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
+pub(super) async fn audio(
+    State(door): State<Door>,
+    Path(show): Path<String>,
+    Extension(narrow): Extension<Narrow>,
+) -> Answer<Response> {
+    let audio = find(&door, &show)?.audio().await?;
+    narrow.set();
+    let body = Body::from_stream(stream(audio, None, true, door.token));
+    Ok(([(header::CONTENT_TYPE, "audio/aac")], body).into_response())
+}
+
+/// What comes, until the bridge or the daemon ends; with `whole` only as long as nothing is missing.
+fn stream(
+    pieces: Receiver<Bytes>,
+    first: Option<Bytes>,
+    whole: bool,
+    token: CancellationToken,
+) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+    unfold((pieces, first, token), move |(mut pieces, mut first, token)| async move {
+        if let Some(first) = first.take() {
+            return Some((Ok(first), (pieces, None, token)));
+        }
+        loop {
+            let piece = tokio::select! {
+                () = token.cancelled() => return None,
+                piece = pieces.recv() => piece,
+            };
+            match piece {
+                Ok(piece) => return Some((Ok(piece), (pieces, None, token))),
+                Err(RecvError::Lagged(_)) if !whole => {}
+                Err(RecvError::Lagged(missing)) => {
+                    tracing::debug!(missing, "A slow listener was cut off.");
+                    return None;
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    })
+}
