@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 
 /// Samples per second of the program and of everything that is decoded into it.
 pub const SAMPLE_RATE: u32 = 48_000;
@@ -143,6 +144,26 @@ pub struct EncodedLoop {
     pub frames: Vec<Bytes>,
     /// Size and rate.
     pub format: VideoFormat,
+    /// One of its frames for people, where somebody may ask for it.
+    pub still: Option<Still>,
+}
+
+/// A picture as a PNG.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Still {
+    /// The file.
+    pub png: Bytes,
+    /// A word that is another one for every other picture.
+    pub version: String,
+}
+
+impl Still {
+    /// A still of these bytes.
+    pub fn new(png: Vec<u8>) -> Self {
+        let digest = sha2::Sha256::digest(&png);
+        let version = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { png: png.into(), version }
+    }
 }
 
 /// Which picture is on the air from which grid point on.
@@ -182,7 +203,7 @@ mod tests {
 
     fn picture(byte: u8) -> Arc<EncodedLoop> {
         let format = VideoFormat { width: 16, height: 16, fps: 30 };
-        Arc::new(EncodedLoop { codec_data: Bytes::new(), frames: vec![Bytes::from(vec![byte])], format })
+        Arc::new(EncodedLoop { codec_data: Bytes::new(), frames: vec![Bytes::from(vec![byte])], format, still: None })
     }
 
     #[test]

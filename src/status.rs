@@ -32,6 +32,9 @@ pub struct ShowStatus {
     pub program: ProgramStatus,
     /// What the slate says of what is happening, as it will be heard.
     pub slate: String,
+    /// Another word for every other picture that is on the air; none where nobody can look at it.
+    #[serde(default)]
+    pub slate_version: Option<String>,
     /// What the operator puts in its place.
     #[serde(default)]
     pub own_slate: Option<OwnSlate>,
@@ -120,6 +123,9 @@ pub struct SourceStatus {
     pub name: String,
     /// Whether it is the one that is heard, or tried.
     pub active: bool,
+    /// Whether the operator holds the show to it.
+    #[serde(default)]
+    pub pinned: bool,
 }
 
 /// Somebody on stage.
@@ -183,6 +189,9 @@ pub struct OutputStatus {
     pub state: OutputState,
     /// Seconds in this state.
     pub state_seconds: u64,
+    /// Since when media leaves without a break; none while it does not.
+    #[serde(default)]
+    pub live_since: Option<Timestamp>,
     /// Publishing sessions that reached `live`.
     pub connections: u32,
     /// Attempts that failed, and live sessions that broke.
@@ -197,7 +206,8 @@ pub struct OutputStatus {
     pub last_error: Option<String>,
     /// Seconds until the next attempt, while in backoff.
     pub retry_in_seconds: Option<u64>,
-    /// Code of the fault that keeps it off the air, such as `output.rejected`; none while live or stopped.
+    /// Code of the fault that keeps it off the air, such as `output.rejected`; none while live or stopped, but
+    /// `output.key_lost` for one that cannot be started.
     #[serde(default)]
     pub fault: Option<String>,
     /// How many broadcasts it may begin.

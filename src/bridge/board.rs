@@ -15,7 +15,7 @@ use super::words::{self, Situation};
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::ShowConfig;
-use crate::media::SAMPLE_RATE;
+use crate::media::{SAMPLE_RATE, Still};
 use crate::program::{Level, Program};
 use crate::status::{
     BridgeStatus, OutputState, PROTOCOL_VERSION, ProgramStatus, RecordingStatus, SessionStatus, ShowState, ShowStatus,
@@ -24,6 +24,9 @@ use crate::text;
 
 /// Where the status is published.
 pub(super) type StatusSender = watch::Sender<Arc<ShowStatus>>;
+
+/// Where the picture that is on the air is published.
+pub(super) type StillSender = watch::Sender<Option<Still>>;
 
 /// Events in the status, for a client that has just come.
 const RECENT: usize = 20;
@@ -48,7 +51,7 @@ pub(super) struct Board {
     slate: Option<String>,
     /// What is happening, while the show itself says it.
     words: Option<String>,
-    sender: Option<StatusSender>,
+    sender: Option<(StatusSender, StillSender)>,
     lineage: Lineage,
 }
 
@@ -90,8 +93,8 @@ impl Board {
     }
 
     /// Publishes to `sender` from now on.
-    pub(super) fn publish_to(mut self, sender: StatusSender) -> Self {
-        self.sender = Some(sender);
+    pub(super) fn publish_to(mut self, status: StatusSender, still: StillSender) -> Self {
+        self.sender = Some((status, still));
         self
     }
 
@@ -163,8 +166,9 @@ impl Board {
     pub(super) fn update(&mut self, events: &Events) {
         self.lineage.look(events);
         self.bridge.orphaned = self.lineage.is_orphaned();
-        if let Some(sender) = &self.sender {
-            sender.send_replace(Arc::new(self.status(events)));
+        if let Some((status, still)) = &self.sender {
+            still.send_replace(self.desk.still());
+            status.send_replace(Arc::new(self.status(events)));
         }
     }
 
@@ -191,6 +195,7 @@ impl Board {
             sources: view.sources.clone(),
             program: self.program(&view),
             slate: self.slate.clone().unwrap_or_else(|| view.slate.clone()),
+            slate_version: self.desk.still().map(|still| still.version),
             own_slate: self.desk.own(),
             outputs: self.outputs.iter().map(OutputView::status).collect(),
             recording: self.recording.borrow().clone(),

@@ -24,10 +24,11 @@ use crate::media::{ProgramTime, SAMPLE_RATE};
 use crate::program::Edge;
 use crate::session::{Attempts, Next, Session, SessionState, Standing};
 use crate::source::{MissingSpan, Notice, ResumePoint, Segment, SessionInfo, SessionPhase, SourceEvent, SourceFault};
+use crate::status::SourceStatus;
 use air::Air;
 use hunt::Hunt;
 use next::Leave;
-pub(super) use parts::{Following, Handles, Outcome, SessionView, SourceSlot};
+pub(super) use parts::{Following, Handles, Outcome, SessionView, SourceSlot, Word};
 use telling::Told;
 
 /// How often the session looks at the program's time.
@@ -36,8 +37,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// The conductor.
 pub(super) struct Conductor {
     handles: Handles,
-    /// Other sources, by the operator's word.
-    orders: mpsc::Receiver<Following>,
+    /// The operator's word on the source.
+    orders: mpsc::Receiver<Word>,
     sources: Vec<SourceSlot>,
     session: Session,
     attempts: Attempts,
@@ -79,7 +80,7 @@ impl Conductor {
         sources: Vec<SourceSlot>,
         link: Option<String>,
         resume: Option<ResumePoint>,
-        orders: mpsc::Receiver<Following>,
+        orders: mpsc::Receiver<Word>,
     ) -> Self {
         let given_at = handles.clock.now();
         let attempts = Attempts::new(sources.len());
@@ -117,6 +118,7 @@ impl Conductor {
             };
             match left {
                 Leave::Cancelled => return Outcome::Cancelled,
+                Leave::Pinned => {}
                 Leave::Replaced(other) => self.go_on_with(other, true),
                 Leave::Next(next) => self.go_on_with(next, false),
             }
@@ -300,8 +302,12 @@ impl Conductor {
     fn publish(&mut self) {
         self.view.state = Some(self.session.state());
         self.view.heard |= self.view.anchor.is_some();
-        let active = self.attempts.index();
-        self.view.sources = self.sources.iter().enumerate().map(|(index, slot)| slot.status(index == active)).collect();
+        let (active, pinned) = (self.attempts.index(), self.attempts.pinned());
+        let status = |(index, slot): (usize, &SourceSlot)| SourceStatus {
+            pinned: pinned == Some(index),
+            ..slot.status(index == active)
+        };
+        self.view.sources = self.sources.iter().enumerate().map(status).collect();
         self.handles.view.send_replace(self.view.clone());
     }
 }

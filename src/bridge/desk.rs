@@ -17,8 +17,8 @@ use super::BridgeError;
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::{ShowConfig, SlateConfig};
-use crate::encode::picture::{DeskServices, FrameSource, PATIENCE, PictureDesk, PictureSettings};
-use crate::media::{PictureTimeline, ProgramTime, SAMPLE_RATE};
+use crate::encode::picture::{DeskServices, FrameSource, PATIENCE, Painted, PictureDesk, PictureSettings};
+use crate::media::{PictureTimeline, ProgramTime, SAMPLE_RATE, Still};
 use crate::picture::{Slate, SlateContent};
 use crate::program::{Cut, Delayed, Program};
 use crate::status::OwnSlate;
@@ -57,10 +57,12 @@ impl FrameSource for Drawn {
         from.hand == to.hand && (from.slate.line != to.slate.line || from.slate.live != to.slate.live)
     }
 
-    fn frames(&self, content: &Shown) -> Box<dyn FnMut(usize) -> Vec<u8>> {
+    fn paint(&self, content: &Shown) -> Painted {
         let slate = content.picture.as_ref().map_or(&self.0, |picture| &picture.slate);
         let frames = slate.frames(&content.slate);
-        Box::new(move |index| frames.frame(index))
+        let still =
+            frames.png().inspect_err(|error| tracing::warn!(error, "The slate cannot be shown to people.")).ok();
+        Painted { still, frames: Box::new(move |index| frames.frame(index)) }
     }
 }
 
@@ -166,6 +168,11 @@ impl SlateDesk {
     /// The pictures, for the outputs.
     pub(super) fn timeline(&self) -> watch::Receiver<Arc<PictureTimeline>> {
         self.timeline.clone()
+    }
+
+    /// The picture that is on the air now, for people.
+    pub(super) fn still(&self) -> Option<Still> {
+        self.timeline.borrow().at(self.program.now())?.still.clone()
     }
 
     /// Says what is happening from program time `at` on.

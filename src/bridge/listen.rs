@@ -10,23 +10,25 @@ use axum::body::Bytes;
 use axum::response::sse::Event as SseEvent;
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::live::{LEVEL_EVENT, LevelStatus};
 use crate::encode::audio::AudioFeed;
-use crate::media::{AAC_FRAME_SAMPLES, AudioFrame, SAMPLE_RATE};
+use crate::media::{AAC_FRAME_SAMPLES, AudioFrame, SAMPLE_RATE, Still};
 use crate::program::{Level, LevelAt};
 
-/// What the program gives to those who listen.
+/// What the show gives to those who listen and look.
 #[derive(Debug, Clone)]
 pub struct Heard {
     /// How loud it is.
     pub levels: broadcast::Sender<LevelAt>,
     /// The encoded program, as the outputs get it.
     pub audio: AudioFeed,
+    /// The picture that is on the air.
+    pub slate: watch::Receiver<Option<Still>>,
 }
 
 /// Measurements come in pairs, as the program is handed on: the second is told this much after the first, when its sound
@@ -136,7 +138,7 @@ mod tests {
     fn heard() -> Heard {
         let format = AudioFormat { config: Bytes::from_static(&[0x11, 0x90]), sample_rate: 48_000 };
         let audio = AudioFeed { frames: broadcast::channel(256).0, format, encoded: Default::default() };
-        Heard { levels: broadcast::channel(32).0, audio }
+        Heard { levels: broadcast::channel(32).0, audio, slate: watch::channel(None).1 }
     }
 
     fn level(n: u64) -> LevelAt {

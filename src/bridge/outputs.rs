@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::protocol::OutputAction;
+use super::protocol::{OutputAction, live};
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::{OutputConfig, Secrets, ShowConfig};
@@ -59,6 +59,7 @@ impl OutputView {
         let mut status = self.status.borrow().clone();
         if self.key_lost {
             status.last_error = Some(KEY_LOST.to_owned());
+            status.fault = Some(live::KEY_LOST.to_owned());
         }
         status
     }

@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::archive::Archive;
 use super::board::Board;
-use super::conductor::{Following, Outcome};
+use super::conductor::{Following, Outcome, Word};
 use super::desk::SlateDesk;
 use super::keeper::Keeper;
 use super::mender::Mender;
@@ -98,7 +98,7 @@ struct Show {
     board: Board,
     commands: mpsc::Receiver<BridgeCommand>,
     /// Other sources, for the conductor.
-    orders: mpsc::Sender<Following>,
+    orders: mpsc::Sender<Word>,
     gate: Gate,
     /// Mends the recording; none where nobody wants it.
     mender: Option<Mender>,
@@ -232,7 +232,7 @@ impl Show {
             sources::of_link(link, &self.config, &self.secrets, &self.clock).map_err(|error| error.to_string())?;
         let name = slot.name().to_owned();
         self.orders
-            .try_send(Following { slot, link: link.to_owned() })
+            .try_send(Word::Follow(Following { slot, link: link.to_owned() }))
             .map_err(|_| "The show is ending.".to_owned())?;
         Ok(name)
     }

@@ -113,6 +113,18 @@ impl KeyStore {
         })
     }
 
+    /// Forgets the key of `output`, if there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn forget_key(&self, output: &str) -> Result<(), KeyStoreError> {
+        let path = self.path(output)?;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(KeyStoreError::Io { path, error }),
+            _ => Ok(()),
+        }
+    }
+
     fn path(&self, output: &str) -> Result<PathBuf, KeyStoreError> {
         super::address::plain_name(output)
             .map_err(|(message, _)| KeyStoreError::Unusable(format!("the output's name {message}")))?;
@@ -147,6 +159,9 @@ mod tests {
         assert_eq!(std::fs::metadata(folder.path().join("a/keys")).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(store.load("youtube", &youtube).unwrap(), SavedKey::Found(Secret::new("second")));
         assert_eq!(std::fs::read_dir(folder.path().join("a/keys")).unwrap().count(), 1);
+        store.forget_key("youtube").unwrap();
+        store.forget_key("youtube").unwrap();
+        assert_eq!(store.load("youtube", &youtube).unwrap(), SavedKey::None);
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl Folders {
     /// When the file system refuses.
     pub fn open(state: &Path) -> Result<Self, DaemonError> {
         let root = state.join("serve");
-        for folder in [root.clone(), root.join("shows"), root.join("keys"), root.join("wishes")] {
+        for folder in [root.clone(), root.join("shows"), root.join("keys"), root.join("live-keys"), root.join("wishes")]
+        {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(DaemonError::at(&folder))?;
             fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).map_err(DaemonError::at(&folder))?;
         }
@@ -110,6 +111,23 @@ impl Folders {
         KeyStore::at(self.keys_folder(show))
     }
 
+    /// Stream keys of outputs that were added while the show is on the air.
+    pub fn live_keys(&self, show: &str) -> KeyStore {
+        KeyStore::at(self.live_keys_folder(show))
+    }
+
+    fn live_keys_folder(&self, show: &str) -> PathBuf {
+        self.root.join("live-keys").join(show)
+    }
+
+    /// The show is over: nothing of it comes back.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn forget_live_keys(&self, show: &str) -> io::Result<()> {
+        gone(fs::remove_dir_all(self.live_keys_folder(show)))
+    }
+
     /// Whether the show shall be on the air; none if nobody has said so yet.
     pub fn wish(&self, show: &str) -> Option<WishMade> {
         let bytes = read(&self.root.join("wishes").join(show)).ok()??;
@@ -132,13 +150,18 @@ impl Folders {
     /// # Errors
     /// When the file system refuses.
     pub fn forget(&self, show: &str) -> io::Result<()> {
-        let gone = |removed: io::Result<()>| match removed {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        };
+        self.forget_live_keys(show)?;
         gone(fs::remove_dir_all(self.keys_folder(show)))?;
         gone(fs::remove_file(self.show_file(show)))?;
         gone(fs::remove_file(self.root.join("wishes").join(show)))
+    }
+}
+
+/// What is not there any more is no fault.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -190,9 +213,12 @@ mod tests {
         assert_eq!(folders.wish("night").map(|made| made.wish), Some(Wish::Off));
         let url = url::Url::parse("rtmp://a.example/live").unwrap();
         let key = folders.keys("night").save_key("a", &url, &crate::secret::Secret::new("k")).unwrap();
+        let live = folders.live_keys("night").save_key("b", &url, &crate::secret::Secret::new("k")).unwrap();
         replace(&folders.show_file("night"), b"x").unwrap();
         folders.forget("night").unwrap();
         folders.forget("night").unwrap();
-        assert!(!key.exists() && !folders.show_file("night").exists() && folders.wish("night").is_none());
+        assert!(
+            !key.exists() && !live.exists() && !folders.show_file("night").exists() && folders.wish("night").is_none()
+        );
     }
 }

@@ -21,6 +21,7 @@ use crate::supervisor::{Notice, Order, Outcome, Supervisor};
 
 mod due;
 mod follow;
+mod keys;
 
 /// Orders that may wait for a supervisor.
 const ORDERS: usize = 8;
@@ -298,6 +299,10 @@ impl Ward {
             if let Notice::Died { last_lines, .. } = notice {
                 last_words = last_lines;
             }
+        }
+        let is_over = self.record().is_some_and(|record| record.ended_at.is_some());
+        if is_over && let Err(error) = self.common.folders.forget_live_keys(&self.name) {
+            tracing::warn!(show = self.name, %error, "Keys of a show that is over are not forgotten.");
         }
         let held = match &outcome {
             Ok(Outcome::Clean) => None,

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alert::{Events, Report};
 use crate::clock::Clock;
 use crate::gst::{GstError, picture_encode};
-use crate::media::{EncodedLoop, GRID_SAMPLES, PictureTimeline, ProgramTime, SAMPLE_RATE, VideoFormat};
+use crate::media::{EncodedLoop, GRID_SAMPLES, PictureTimeline, ProgramTime, SAMPLE_RATE, Still, VideoFormat};
 use plan::{Plan, Step};
 
 /// Requests that may wait for the desk; it takes them at once, so a few are enough.
@@ -48,9 +48,16 @@ pub trait FrameSource: Send + Sync + 'static {
     /// clock, are encoded at most once per 10 s.
     fn is_urgent(&self, from: &Self::Content, to: &Self::Content) -> bool;
 
-    /// Prepares the picture and gives its frames by their index in the loop, as [`picture_encode::encode_loop`] takes
-    /// them. Blocks.
-    fn frames(&self, content: &Self::Content) -> Box<dyn FnMut(usize) -> Vec<u8>>;
+    /// Prepares the picture. Blocks.
+    fn paint(&self, content: &Self::Content) -> Painted;
+}
+
+/// A picture that is ready to be encoded.
+pub struct Painted {
+    /// Its frames by their index in the loop, as [`picture_encode::encode_loop`] takes them. Blocks.
+    pub frames: Box<dyn FnMut(usize) -> Vec<u8>>,
+    /// One of them as a PNG, for people.
+    pub still: Option<Vec<u8>>,
 }
 
 /// A new picture from `at` on.
@@ -264,8 +271,9 @@ impl Kiln {
         let (settings, at_work) = (self.settings, self.at_work.clone());
         let work = move || {
             let _at_work = at_work;
-            let frames = source.frames(&content);
-            picture_encode::encode_loop(settings.format, settings.video_kbps, frames)
+            let Painted { frames, still } = source.paint(&content);
+            let picture = picture_encode::encode_loop(settings.format, settings.video_kbps, frames)?;
+            Ok::<_, GstError>(EncodedLoop { still: still.map(Still::new), ..picture })
         };
         // A stranger's title goes through text layout: a panic in there must not end the show.
         let guarded = tokio::task::spawn_blocking(move || catch_unwind(AssertUnwindSafe(work)));

@@ -213,7 +213,7 @@ fn checked(
             ),
         ));
     }
-    Ok(EncodedLoop { codec_data, frames, format })
+    Ok(EncodedLoop { codec_data, frames, format, still: None })
 }
 
 fn failed(pipeline: &Pipeline, reason: String) -> GstError {

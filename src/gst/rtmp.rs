@@ -337,7 +337,7 @@ mod tests {
         let target = RtmpTarget::new(&Url::parse(&url).expect("a URL"), Some(&Secret::new("k"))).expect("a target");
         let audio = AudioFormat { sample_rate: 48_000, config: Bytes::from_static(&[0x11, 0x90]) };
         let format = crate::media::VideoFormat { width: 16, height: 16, fps: 30 };
-        let picture = EncodedLoop { codec_data: Bytes::from_static(b"c"), frames: Vec::new(), format };
+        let picture = EncodedLoop { codec_data: Bytes::from_static(b"c"), frames: Vec::new(), format, still: None };
         let build = || RtmpPipeline::new(&target, &audio, &picture).expect("a pipeline");
         let frozen = build();
         let (release, stuck) = std::sync::mpsc::channel::<()>();

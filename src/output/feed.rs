@@ -192,7 +192,7 @@ mod tests {
     fn picture(id: u8) -> Arc<EncodedLoop> {
         let frames = (0..60).map(|place| Bytes::from(vec![id, place])).collect();
         let format = VideoFormat { width: 1280, height: 720, fps: 30 };
-        Arc::new(EncodedLoop { codec_data: Bytes::from_static(b"c"), frames, format })
+        Arc::new(EncodedLoop { codec_data: Bytes::from_static(b"c"), frames, format, still: None })
     }
 
     fn audio(n: u64) -> AudioFrame {

@@ -15,6 +15,8 @@ static PRESETS: LazyLock<BTreeMap<String, Preset>> =
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
+    /// Its name for people.
+    pub label: String,
     /// Server address without the key; none where only the operator knows it.
     pub url: Option<Url>,
     /// The second address of the platform, to be sent the same as the first.
@@ -58,6 +60,11 @@ impl Preset {
             verified: preset.verified,
         };
         PRESETS.iter().map(defaults).collect()
+    }
+
+    /// All presets with their names, in alphabetical order.
+    pub fn all() -> impl Iterator<Item = (&'static str, &'static Self)> {
+        PRESETS.iter().map(|(name, preset)| (name.as_str(), preset))
     }
 
     /// All names, in alphabetical order.

@@ -61,6 +61,7 @@ pub(super) struct Task {
     publishes: watch::Sender<Vec<Instant>>,
     status: watch::Sender<OutputStatus>,
     status_at: Instant,
+    live_since: Option<jiff::Timestamp>,
 }
 
 impl Task {
@@ -96,6 +97,7 @@ impl Task {
             publishes,
             status,
             status_at: now,
+            live_since: None,
         };
         (task, receiver, published)
     }
@@ -255,10 +257,13 @@ impl Task {
     fn tell(&mut self) {
         let now = self.inputs.clock.now();
         self.status_at = now;
+        let live = self.machine.state() == OutputState::Live;
+        self.live_since = live.then(|| self.live_since.unwrap_or_else(|| self.inputs.clock.wall()));
         let connection = self.connection.as_ref();
         self.status.send_replace(OutputStatus {
             state: self.machine.state(),
             state_seconds: self.machine.in_state(now).as_secs(),
+            live_since: self.live_since,
             connections: self.totals.connections,
             failures: self.totals.failures,
             bytes_out: self.totals.bytes + connection.map_or(0, Connection::bytes_out),
@@ -309,6 +314,7 @@ fn blank(name: &str, server: &str) -> OutputStatus {
         server: server.to_owned(),
         state: OutputState::Stopped,
         state_seconds: 0,
+        live_since: None,
         connections: 0,
         failures: 0,
         bytes_out: 0,

@@ -44,8 +44,15 @@ pub fn png(svg: &str) -> Result<Vec<u8>, String> {
     let size = size.to_int_size();
     let mut pixels = Pixmap::new(size.width(), size.height()).ok_or("the picture does not fit into memory")?;
     resvg::render(&tree, Transform::default(), &mut pixels.as_mut());
-    let image =
-        image::RgbaImage::from_raw(size.width(), size.height(), pixels.take()).ok_or("the picture has no pixels")?;
+    encode(size.width(), size.height(), pixels.take())
+}
+
+/// Rows of opaque RGBA as a PNG.
+///
+/// # Errors
+/// In words, when they are not as many as they should be.
+pub(super) fn encode(width: u32, height: u32, rgba: Vec<u8>) -> Result<Vec<u8>, String> {
+    let image = image::RgbaImage::from_raw(width, height, rgba).ok_or("the picture has no pixels")?;
     let mut png = Cursor::new(Vec::new());
     image.write_to(&mut png, image::ImageFormat::Png).map_err(|error| error.to_string())?;
     Ok(png.into_inner())

@@ -242,6 +242,14 @@ impl SlateFrames {
         frame.take()
     }
 
+    /// A frame from the middle of a movement, as a PNG.
+    ///
+    /// # Errors
+    /// In words, when it cannot be written.
+    pub fn png(&self) -> Result<Vec<u8>, String> {
+        drawing::encode(self.base.width(), self.base.height(), self.rgba(self.count / 4))
+    }
+
     fn phase(&self, index: usize) -> f32 {
         (index % self.count.max(1)) as f32 / self.count.max(1) as f32
     }

@@ -48,6 +48,8 @@ pub struct Standing {
 pub struct Attempts {
     sources: usize,
     index: usize,
+    /// The operator wants this source and no other.
+    pinned: bool,
     failures: u32,
     /// Permanent faults in a row, over all sources.
     hopeless: u32,
@@ -60,12 +62,28 @@ impl Attempts {
     /// For a list of `sources` sources; the first is tried first.
     pub fn new(sources: usize) -> Self {
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(15));
-        Self { sources: sources.max(1), index: 0, failures: 0, hopeless: 0, gone: 0, backoff }
+        Self { sources: sources.max(1), index: 0, pinned: false, failures: 0, hopeless: 0, gone: 0, backoff }
     }
 
     /// The source to try now.
     pub fn index(&self) -> usize {
         self.index
+    }
+
+    /// The source that is held to, if one is.
+    pub fn pinned(&self) -> Option<usize> {
+        self.pinned.then_some(self.index)
+    }
+
+    /// Holds to source `pin`, or lets the list take its course again; whether another source is tried from now on.
+    pub fn pin(&mut self, pin: Option<usize>) -> bool {
+        let index = pin.unwrap_or(self.index).min(self.sources - 1);
+        let moves = index != self.index;
+        (self.index, self.pinned) = (index, pin.is_some());
+        if moves {
+            self.on_progress();
+        }
+        moves
     }
 
     /// The source gave something: its faults are forgotten.
@@ -88,11 +106,12 @@ impl Attempts {
         self.failures += 1;
         self.hopeless = if error.is_permanent() { self.hopeless + 1 } else { 0 };
         self.gone = if error.class == SourceFault::Gone { self.gone + 1 } else { 0 };
-        let rounds = self.hopeless / self.sources as u32;
-        if rounds > 0 && !standing.known && !standing.on_the_air {
+        let sources = if self.pinned { 1 } else { self.sources };
+        let rounds = self.hopeless / sources as u32;
+        if rounds > 0 && !standing.known && !standing.on_the_air && !self.pinned {
             return Next::Failed(error.message.clone());
         }
-        if standing.known && self.gone / self.sources as u32 >= GONE_ANSWERS {
+        if standing.known && self.gone / sources as u32 >= GONE_ANSWERS {
             return Next::Ended;
         }
         let pause = match error.class {
@@ -101,7 +120,7 @@ impl Attempts {
             _ if rounds > 0 => operator_pause(rounds),
             _ => self.backoff.next_delay(),
         };
-        if self.sources > 1 && (error.is_permanent() || self.failures >= ATTEMPTS_PER_SOURCE) {
+        if sources > 1 && (error.is_permanent() || self.failures >= ATTEMPTS_PER_SOURCE) {
             self.index = (self.index + 1) % self.sources;
             self.failures = 0;
             let pause = if rounds > 0 { pause } else { pause.min(Duration::from_secs(1)) };
@@ -201,6 +220,31 @@ mod tests {
         let mut attempts = Attempts::new(2);
         let refused = || SourceError::operator("log in again");
         assert_eq!(pauses(&mut attempts, refused, KNOWN, 5), [0, 30, 30, 60, 60]);
+    }
+
+    #[test]
+    fn a_pinned_source_is_tried_for_ever_and_no_other_until_it_is_let_go() {
+        let mut attempts = Attempts::new(3);
+        let failed: Result<SourceEnd, _> = Err(SourceError::operator("log in again"));
+        let tried = |attempts: &mut Attempts, count: usize| -> Vec<usize> {
+            let one = |_| match attempts.on_result(&failed, UNKNOWN) {
+                Next::Try { index, .. } => index,
+                other => panic!("{other:?}"),
+            };
+            (0..count).map(one).collect()
+        };
+        assert!(attempts.pin(Some(2)) && attempts.pinned() == Some(2));
+        assert_eq!(tried(&mut attempts, 6), [2; 6]);
+        for (pin, moves, pinned, index) in [
+            (Some(2), false, Some(2), 2),
+            (Some(1), true, Some(1), 1),
+            (None, false, None, 1),
+            (Some(9), true, Some(2), 2),
+        ] {
+            assert_eq!((attempts.pin(pin), attempts.pinned(), attempts.index()), (moves, pinned, index), "{pin:?}");
+        }
+        attempts.pin(None);
+        assert_eq!(tried(&mut attempts, 2), [0, 1]);
     }
 
     fn error(kind: u8) -> SourceError {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use spacebridge::alert::Events;
 use spacebridge::clock::Clock;
 use spacebridge::config::SlateConfig;
-use spacebridge::encode::picture::{DeskServices, FrameSource, PATIENCE, PictureDesk, PictureSettings};
+use spacebridge::encode::picture::{DeskServices, FrameSource, PATIENCE, Painted, PictureDesk, PictureSettings};
 use spacebridge::media::{GRID_SAMPLES, ProgramTime};
 use spacebridge::picture::{Slate, SlateContent};
 use tokio_util::sync::CancellationToken;
@@ -20,9 +20,9 @@ impl FrameSource for Drawing {
         (&from.line, from.live) != (&to.line, to.live)
     }
 
-    fn frames(&self, content: &SlateContent) -> Box<dyn FnMut(usize) -> Vec<u8>> {
+    fn paint(&self, content: &SlateContent) -> Painted {
         let frames = self.0.frames(content);
-        Box::new(move |index| frames.frame(index))
+        Painted { frames: Box::new(move |index| frames.frame(index)), still: None }
     }
 }
 

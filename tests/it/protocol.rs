@@ -49,7 +49,7 @@ fn a_status(show: &str) -> ShowStatus {
 pub(crate) fn unheard() -> Heard {
     let format = AudioFormat { config: bytes::Bytes::from_static(&[0x11, 0x90]), sample_rate: 48_000 };
     let audio = AudioFeed { frames: broadcast::channel(256).0, format, encoded: Arc::default() };
-    Heard { levels: broadcast::channel(32).0, audio }
+    Heard { levels: broadcast::channel(32).0, audio, slate: watch::channel(None).1 }
 }
 
 struct Bridge {

@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderValue};
 use hyper::{Method, Request};
 
 use super::{ANSWER_WITHIN, BridgeClient, ClientError, STREAM_SILENCE, broken, refused, request, sse};
-use crate::bridge::protocol::live::{CutOrder, DelayOrder, LEVEL_EVENT, LevelStatus, LiveAnswer, NewOutput, SlateText};
+use crate::bridge::protocol::live::{
+    CutOrder, DelayOrder, LEVEL_EVENT, LevelStatus, LiveAnswer, NewOutput, PinOrder, SlateText,
+};
 
 impl BridgeClient {
     /// Adds an output for the rest of the show.
@@ -33,6 +35,25 @@ impl BridgeClient {
     pub async fn slate_picture(&self, bytes: Vec<u8>) -> Result<LiveAnswer, ClientError> {
         // The bridge looks at the bytes themselves.
         self.exchange(with_body("/v1/slate", "image/*", bytes)?).await
+    }
+
+    /// The picture that is on the air: its version and the bytes of a PNG.
+    pub async fn slate(&self) -> Result<(String, Bytes), ClientError> {
+        let exchange = async {
+            let response = self.send(request(Method::GET, "/v1/slate")?).await?;
+            if !response.status().is_success() {
+                return Err(refused(response).await);
+            }
+            let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+            let version = tag.trim_matches('"').to_owned();
+            Ok((version, super::whole(response.into_body()).await?))
+        };
+        tokio::time::timeout(ANSWER_WITHIN, exchange).await.map_err(|_| ClientError::Silent)?
+    }
+
+    /// Holds the show to the source of this name; none lets the list take its course again.
+    pub async fn pin_source(&self, source: Option<&str>) -> Result<LiveAnswer, ClientError> {
+        self.give("/v1/source/pin", &PinOrder { source: source.map(str::to_owned) }).await
     }
 
     /// Changes the public delay.

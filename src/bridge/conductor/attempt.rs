@@ -69,7 +69,11 @@ impl Conductor {
         loop {
             tokio::select! {
                 () = token.cancelled() => return Some(Leave::Cancelled),
-                Some(other) = self.orders.recv() => return Some(Leave::Replaced(other)),
+                Some(word) = self.orders.recv() => {
+                    if let Some(leave) = self.heed(word) {
+                        return Some(leave);
+                    }
+                }
                 event = events.recv() => match event {
                     Some(event) => self.on_event(event),
                     None => return None,
@@ -115,7 +119,11 @@ impl Conductor {
         loop {
             tokio::select! {
                 () = token.cancelled() => return Some(Leave::Cancelled),
-                Some(other) = self.orders.recv() => return Some(Leave::Replaced(other)),
+                Some(word) = self.orders.recv() => {
+                    if let Some(leave) = self.heed(word) {
+                        return Some(leave);
+                    }
+                }
                 () = tokio::time::sleep_until(until) => return None,
                 _ = tick.tick() => {
                     self.on_tick();

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::air::Air;
 use super::hunt::{Doing, Hunt, Hunting, hunting};
-use super::{Conductor, Following, SourceSlot};
+use super::{Conductor, Following, SourceSlot, Word};
 use crate::session::{Attempts, Session, SessionState};
 use crate::source::{SessionInfo, SessionPhase};
 
@@ -14,11 +14,36 @@ pub(super) enum Leave {
     Cancelled,
     /// The operator points the show at another source.
     Replaced(Following),
+    /// The operator wants another source of the list.
+    Pinned,
     /// The host has opened another space.
     Next(Following),
 }
 
 impl Conductor {
+    /// Does as the operator says about the source; how the session is left, if it is to be left for that.
+    pub(super) fn heed(&mut self, word: Word) -> Option<Leave> {
+        match word {
+            Word::Follow(other) => Some(Leave::Replaced(other)),
+            // Between two sessions there is nothing to leave.
+            Word::Pin(name) => {
+                (self.pin(name.as_deref()) && self.session.state() != SessionState::Between).then_some(Leave::Pinned)
+            }
+        }
+    }
+
+    /// Holds to the source of this name, or to none; whether another one is to be heard from now on. A name that the list
+    /// does not have any more changes nothing.
+    pub(in crate::bridge) fn pin(&mut self, name: Option<&str>) -> bool {
+        let index = name.map(|name| self.sources.iter().position(|slot| slot.name() == name));
+        if index == Some(None) {
+            return false;
+        }
+        let moves = self.attempts.pin(index.flatten());
+        self.publish();
+        moves
+    }
+
     /// Looks for the host's next space when this one is in doubt; gives it when this one is to be left for it.
     pub(super) fn look_around(&mut self) -> Option<Following> {
         self.handles.follow?;

@@ -66,7 +66,7 @@ impl SourceSlot {
 
     /// What the status says of it.
     pub(super) fn status(&self, active: bool) -> SourceStatus {
-        SourceStatus { name: self.name.clone(), active }
+        SourceStatus { name: self.name.clone(), active, pinned: false }
     }
 }
 
@@ -76,6 +76,14 @@ pub(in crate::bridge) struct Following {
     pub(in crate::bridge) slot: SourceSlot,
     /// What an operator gives for it.
     pub(in crate::bridge) link: String,
+}
+
+/// The operator's word on where the sound comes from.
+pub(in crate::bridge) enum Word {
+    /// From elsewhere.
+    Follow(Following),
+    /// From the source of this name and no other; none lets the list take its course.
+    Pin(Option<String>),
 }
 
 /// What the status shows of the session.

@@ -12,6 +12,9 @@ use crate::secret::Secret;
 /// Name of the server-sent events of `GET /v1/levels`.
 pub const LEVEL_EVENT: &str = "level";
 
+/// Fault of an output whose key is gone with the process that was given it.
+pub const KEY_LOST: &str = "output.key_lost";
+
 /// Longest public delay: a minute of sound is what an operator needs to hear, think and act twice.
 pub const PUBLIC_DELAY_MAX: Duration = Duration::from_secs(60);
 
@@ -89,6 +92,14 @@ pub struct CutOrder {
     pub seconds: Option<f64>,
 }
 
+/// Body of `POST /v1/source/pin`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PinOrder {
+    /// Name of the source that is held to, as the status has it; none lets the list take its course again.
+    pub source: Option<String>,
+}
+
 /// Answer to every order in here.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LiveAnswer {
@@ -113,6 +124,8 @@ pub enum LiveOrder {
     SlateText(Option<String>),
     /// The slate is this picture: a PNG, JPEG or WebP.
     SlatePicture(Bytes),
+    /// The source of this name is heard and no other; none lets the list take its course again.
+    Pin(Option<String>),
     /// The program goes out so much later.
     Delay(Duration),
     /// What was said in the last seconds does not go out; none: all that has not gone out yet.

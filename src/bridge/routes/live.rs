@@ -18,7 +18,7 @@ use super::{Answer, BODY_MAX, ProblemAnswer, Served, order, over, problem};
 use crate::bridge::listen;
 use crate::bridge::protocol::BridgeCommand;
 use crate::bridge::protocol::live::{
-    CutOrder, DelayOrder, LiveOrder, NewOutput, PICTURE_MAX, PUBLIC_DELAY_MAX, SlateText, TEXT_MAX,
+    CutOrder, DelayOrder, LiveOrder, NewOutput, PICTURE_MAX, PUBLIC_DELAY_MAX, PinOrder, SlateText, TEXT_MAX,
 };
 
 /// Every route of this file. `POST /v1/outputs` stands beside the list of the outputs.
@@ -28,7 +28,8 @@ pub(super) fn router() -> Router<Served> {
         .route("/v1/levels", get(levels))
         .route("/v1/audio", get(audio))
         .route("/v1/outputs/{name}", delete(remove_output))
-        .route("/v1/slate", post(slate).layer(DefaultBodyLimit::max(PICTURE_MAX)))
+        .route("/v1/source/pin", post(pin).layer(small.clone()))
+        .route("/v1/slate", get(picture).post(slate).layer(DefaultBodyLimit::max(PICTURE_MAX)))
         .route("/v1/delay", post(delay).layer(small))
         .route("/v1/cut", post(cut).layer(small))
 }
@@ -40,6 +41,23 @@ async fn levels(State(served): State<Served>) -> Sse<impl Stream<Item = Result<S
 async fn audio(State(served): State<Served>) -> Response {
     let body = Body::from_stream(listen::audio(&served.service.heard, served.token));
     ([(header::CONTENT_TYPE, "audio/aac"), (header::CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+/// The picture that is on the air, drawn when it was made; not sent to whoever has it.
+async fn picture(State(served): State<Served>, headers: HeaderMap) -> Answer<Response> {
+    let still = served.service.heard.slate.borrow().clone();
+    let still = still.ok_or_else(|| {
+        problem(StatusCode::CONFLICT, "refused", "There is no picture to look at.", "Try again in a moment.")
+    })?;
+    let tag = format!("\"{}\"", still.version);
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let facts = [(header::ETAG, tag), (header::CONTENT_TYPE, "image/png".to_owned())];
+    Ok(if known { (StatusCode::NOT_MODIFIED, facts).into_response() } else { (facts, still.png).into_response() })
+}
+
+async fn pin(State(served): State<Served>, body: Result<Json<PinOrder>, JsonRejection>) -> Answer<Response> {
+    let Json(PinOrder { source }) = understood(body, "{\"source\": \"…\"}, or {\"source\": null} to let go,")?;
+    give(&served, LiveOrder::Pin(source)).await
 }
 
 /// `POST /v1/outputs`.

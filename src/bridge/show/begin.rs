@@ -20,6 +20,7 @@ use crate::bridge::listen::Heard;
 use crate::bridge::mender::Mender;
 use crate::bridge::outputs::{Feeds, Outputs};
 use crate::bridge::protocol::BridgeService;
+use crate::bridge::protocol::live::KEY_LOST;
 use crate::bridge::state_folder::{ShowRecord, StateError, StateFolder, fingerprint};
 use crate::bridge::telling::Telling;
 use crate::bridge::watchdog::{Progress, Watchdog};
@@ -70,6 +71,7 @@ impl Show {
         let mending = mender.as_ref().filter(|_| !record.repairing).map(|mender| mender.beside(view.clone()));
         let board = Board::new(&config, &clock, &record, (program.clone(), desk.clone()), &outputs, &archive, view);
         let (status_sender, status) = watch::channel(Arc::new(board.status(&events)));
+        let (still_sender, slate) = watch::channel(desk.still());
         let (command_sender, commands) = mpsc::channel(16);
         let told_of = (&folder, &record, archive.folder());
         let telling = Telling::start((&config, &secrets), told_of, (&events, &clock), status.clone());
@@ -77,10 +79,10 @@ impl Show {
             status,
             events: events.clone(),
             commands: command_sender,
-            heard: Heard { levels: program.levels(), audio: feed },
+            heard: Heard { levels: program.levels(), audio: feed, slate },
         };
         let (socket, socket_token) = start_socket(&folder, service);
-        let board = board.publish_to(status_sender);
+        let board = board.publish_to(status_sender, still_sender);
         let on_the_air = Arc::new(AtomicBool::new(record.resumes > 0));
         let handles = Handles {
             clock: clock.clone(),
@@ -97,7 +99,10 @@ impl Show {
         };
         let (orders, other_sources) = mpsc::channel(4);
         let resume = archive.resume_point(record.playlist_url.clone());
-        let conductor = Conductor::new(handles, slots, link, resume, other_sources);
+        let mut conductor = Conductor::new(handles, slots, link, resume, other_sources);
+        if record.live.pinned.is_some() {
+            conductor.pin(record.live.pinned.as_deref());
+        }
         let conductor_token = CancellationToken::new();
         let conductor = tokio::spawn(conductor.run(conductor_token.clone()));
         let keeper = Keeper::start(folder, events.clone()).map_err(BridgeError::Thread)?;
@@ -171,7 +176,7 @@ fn as_changed(config: ShowConfig, record: &ShowRecord, events: &Events) -> (Show
     for name in &lost {
         let message = format!("The output {name} was added while the show was on the air; its key is gone");
         let remedy = "Add it again with its key: spacebridge output add.";
-        events.error("output.key_lost", &format!("output {name}"), message, Some(remedy));
+        events.error(KEY_LOST, &format!("output {name}"), message, Some(remedy));
     }
     (config, lost)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::Show;
+use crate::bridge::conductor::Word;
 use crate::bridge::protocol::live::{LiveAnswer, LiveOrder, NewOutput};
 use crate::bridge::state_folder::AddedOutput;
 use crate::config::{OutputConfig, live_output};
@@ -44,6 +45,7 @@ impl Show {
             LiveOrder::SlateText(text) => Ok(self.slate_text(text)),
             LiveOrder::AddOutput(output) => self.add_output(output),
             LiveOrder::RemoveOutput(name) => self.remove_output(&name),
+            LiveOrder::Pin(source) => self.pin(source),
             LiveOrder::Delay(delay) => Ok(self.delay(delay)),
             LiveOrder::Cut(last) => Ok(self.cut(last)),
         };
@@ -109,6 +111,25 @@ impl Show {
         self.record.live.remove(name);
         self.events.info("output.removed", &format!("output {name}"), format!("The output {name} was taken out"));
         Ok(LiveAnswer { outputs: vec![name.to_owned()], ..said("Its connection closes; no other output notices.") })
+    }
+
+    /// Holds the show to one source of its list.
+    fn pin(&mut self, source: Option<String>) -> Result<LiveAnswer, String> {
+        let known: Vec<String> = self.board.view().sources.iter().map(|source| source.name.clone()).collect();
+        let message = match &source {
+            None => "The sources are tried in the order of the list again".to_owned(),
+            Some(_) if known.len() < 2 => {
+                return Err("The show has one source, which it is held to anyway: give more of them in its \
+                            configuration, or point it at another one with source set."
+                    .to_owned());
+            }
+            Some(name) if known.contains(name) => format!("The show is held to its source {name}"),
+            Some(_) => return Err(format!("The show has no source of this name; it has: {}.", known.join(", "))),
+        };
+        self.orders.try_send(Word::Pin(source.clone())).map_err(|_| "The show is ending.".to_owned())?;
+        self.record.live.pinned = source;
+        self.events.info("source.pinned", "source", message.clone());
+        Ok(said(&message))
     }
 
     fn delay(&mut self, delay: Duration) -> LiveAnswer {

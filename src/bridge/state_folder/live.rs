@@ -22,6 +22,9 @@ pub struct LiveRecord {
     /// The public delay, in ms, where it is another than the configuration's.
     #[serde(default)]
     pub public_delay_ms: Option<u64>,
+    /// The source of the list that the operator holds the show to.
+    #[serde(default)]
+    pub pinned: Option<String>,
 }
 
 /// An output that was added.

@@ -33,6 +33,7 @@ fn an_output(name: &str, state: OutputState) -> OutputStatus {
         server: "rtmps://a.example/live2".into(),
         state,
         state_seconds: 760,
+        live_since: None,
         connections: 1,
         failures: 0,
         bytes_out: 1_000_000,
@@ -81,6 +82,7 @@ pub(in crate::cli) fn a_status() -> ShowStatus {
             ..ProgramStatus::default()
         },
         slate: "Live".into(),
+        slate_version: None,
         own_slate: None,
         outputs: vec![an_output("youtube", OutputState::Live), rumble],
         recording: RecordingStatus {

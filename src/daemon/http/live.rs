@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Path, State};
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use tokio::sync::broadcast::Receiver;
@@ -51,6 +51,33 @@ pub(super) async fn audio(
     narrow.set();
     let body = Body::from_stream(stream(audio, None, true, door.token));
     Ok(([(header::CONTENT_TYPE, "audio/aac")], body).into_response())
+}
+
+/// The slate as it is on the air, as a PNG. `slate_version` of the status is its `ETag`.
+#[utoipa::path(get, path = "/api/v1/shows/{show}/slate", tag = "live",
+    params(("show" = String, Path), ("If-None-Match" = Option<String>, Header, description = "`ETag` of the last answer.")),
+    responses((status = 200, content_type = "image/png", body = Vec<u8>), (status = 304), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
+pub(super) async fn slate(State(door): State<Door>, Path(show): Path<String>, headers: HeaderMap) -> Answer<Response> {
+    let ward = find(&door, &show)?;
+    // What the status says is at most a quarter of a second old: whoever has that picture costs the bridge nothing.
+    let version = ward.watch().borrow().1.as_ref().and_then(|status| status.slate_version.clone());
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
+    let has =
+        |version: &str| known.split(',').any(|tag| tag.trim().trim_start_matches("W/").trim_matches('"') == version);
+    if let Some(version) = version.filter(|version| has(version)) {
+        return Ok((StatusCode::NOT_MODIFIED, facts(&version)).into_response());
+    }
+    let (version, png) = ward.client().slate().await?;
+    if has(&version) {
+        return Ok((StatusCode::NOT_MODIFIED, facts(&version)).into_response());
+    }
+    Ok((facts(&version), [(header::CONTENT_TYPE, "image/png")], png).into_response())
+}
+
+/// A browser keeps the picture, and asks every time whether it is still the one.
+fn facts(version: &str) -> [(HeaderName, String); 2] {
+    [(header::ETAG, format!("\"{version}\"")), (header::CACHE_CONTROL, "no-cache".to_owned())]
 }
 
 /// What comes, until the bridge or the daemon ends; with `whole` only as long as nothing is missing.

@@ -11,6 +11,7 @@ mod listen;
 mod live;
 mod metrics;
 mod orders;
+mod presets;
 mod problem;
 mod session;
 mod shows;

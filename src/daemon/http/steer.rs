@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 
 use super::orders::find;
 use super::problem::{Answer, Problem};
-use super::{Door, live};
-use crate::bridge::protocol::live::{CutOrder, DelayOrder, LiveAnswer, NewOutput, PICTURE_MAX, SlateText};
+use super::{Door, live, presets};
+use crate::bridge::protocol::live::{CutOrder, DelayOrder, LiveAnswer, NewOutput, PICTURE_MAX, PinOrder, SlateText};
 use crate::bridge::protocol::{MarkAccepted, MarkOrder};
 
 type Taken = (StatusCode, Json<LiveAnswer>);
@@ -21,9 +21,11 @@ type Read<T> = Result<Json<T>, JsonRejection>;
 /// Every route of a show that is on the air.
 pub(super) fn routes() -> OpenApiRouter<Door> {
     OpenApiRouter::new()
+        .routes(routes!(presets::list))
         .routes(routes!(live::levels))
         .routes(routes!(live::audio))
-        .routes(routes!(set_slate, clear_slate).layer(DefaultBodyLimit::max(PICTURE_MAX)))
+        .routes(routes!(live::slate, set_slate, clear_slate).layer(DefaultBodyLimit::max(PICTURE_MAX)))
+        .routes(routes!(pin))
         .routes(routes!(delay))
         .routes(routes!(cut))
         .routes(routes!(mark))
@@ -53,7 +55,7 @@ pub(super) async fn add_output(
     body: Read<NewOutput>,
 ) -> Answer<Taken> {
     let output = understood(body, "{\"name\": \"…\", \"preset\": \"…\", \"url\": \"…\", \"key\": \"…\"}")?;
-    Ok(taken(find(&door, &show)?.client().add_output(&output).await?))
+    Ok(taken(find(&door, &show)?.add_output(&output).await?))
 }
 
 /// Take an output out for the rest of the show.
@@ -61,7 +63,7 @@ pub(super) async fn add_output(
     params(("show" = String, Path), ("output" = String, Path)),
     responses((status = 202, body = LiveAnswer), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn remove_output(State(door): State<Door>, Path((show, output)): Path<(String, String)>) -> Answer<Taken> {
-    Ok(taken(find(&door, &show)?.client().remove_output(&output).await?))
+    Ok(taken(find(&door, &show)?.remove_output(&output).await?))
 }
 
 /// Put a text or a picture (PNG, JPEG or WebP) of your own on the slate.
@@ -98,6 +100,16 @@ async fn set_slate(
     responses((status = 202, body = LiveAnswer), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn clear_slate(State(door): State<Door>, Path(show): Path<String>) -> Answer<Taken> {
     Ok(taken(find(&door, &show)?.client().slate_text(None).await?))
+}
+
+/// Hold the show to one source of its list, or let the list take its course again (`null`).
+#[utoipa::path(post, path = "/api/v1/shows/{show}/source/pin", tag = "live", params(("show" = String, Path)),
+    request_body = PinOrder,
+    responses((status = 202, body = LiveAnswer), (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
+async fn pin(State(door): State<Door>, Path(show): Path<String>, body: Read<PinOrder>) -> Answer<Taken> {
+    let PinOrder { source } = understood(body, "{\"source\": \"…\"}, or {\"source\": null} to let go,")?;
+    Ok(taken(find(&door, &show)?.client().pin_source(source.as_deref()).await?))
 }
 
 /// Let the program go out so much later than it could.

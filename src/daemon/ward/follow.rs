@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::Ward;
+use super::keys::Given;
 use crate::alert::Level;
 use crate::bridge::client::ClientError;
 use crate::bridge::protocol::{EventPlace, Update};
@@ -17,12 +18,12 @@ const LATER: Duration = Duration::from_secs(5);
 
 /// Follows until nobody cares for the show any more.
 pub(super) async fn follow(ward: Weak<Ward>) {
-    let (mut place, mut refused) = (None, false);
+    let (mut place, mut refused, mut given) = (None, false, Given::default());
     loop {
         let Some(own) = ward.upgrade() else { return };
         // Asking a bridge that is not there costs a look at all others.
         let pause = if own.folder.socket().path().exists() {
-            let heard = read_on(&own, &mut place, &mut refused).await;
+            let heard = read_on(&own, &mut place, &mut refused, &mut given).await;
             own.lose();
             match heard {
                 Err(error) if error.is_permanent() => {
@@ -39,7 +40,12 @@ pub(super) async fn follow(ward: Weak<Ward>) {
     }
 }
 
-async fn read_on(ward: &Arc<Ward>, place: &mut Option<EventPlace>, refused: &mut bool) -> Result<(), ClientError> {
+async fn read_on(
+    ward: &Arc<Ward>,
+    place: &mut Option<EventPlace>,
+    refused: &mut bool,
+    given: &mut Given,
+) -> Result<(), ClientError> {
     let mut stream = ward.client().events(*place).await?;
     while let Some(update) = stream.next().await? {
         *place = stream.place();
@@ -50,6 +56,7 @@ async fn read_on(ward: &Arc<Ward>, place: &mut Option<EventPlace>, refused: &mut
             }
             Update::Status(status) => {
                 let orphan = status.bridge.orphaned.then_some(status.bridge.pid);
+                ward.give_back(&status, given);
                 ward.seen.send_replace((true, Some(status)));
                 if let Some(pid) = orphan {
                     ward.find(pid, refused);

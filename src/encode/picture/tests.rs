@@ -17,7 +17,7 @@ impl FrameSource for Greys {
         true
     }
 
-    fn frames(&self, content: &u8) -> Box<dyn FnMut(usize) -> Vec<u8>> {
+    fn paint(&self, content: &u8) -> Painted {
         assert!(*content != 255, "a content that cannot be drawn");
         if *content == 254 {
             loop {
@@ -26,7 +26,7 @@ impl FrameSource for Greys {
         }
         self.0.fetch_add(1, Ordering::Relaxed);
         let grey = *content;
-        Box::new(move |_| vec![grey; 64 * 64 * 3 / 2])
+        Painted { frames: Box::new(move |_| vec![grey; 64 * 64 * 3 / 2]), still: Some(vec![grey]) }
     }
 }
 

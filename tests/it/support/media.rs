@@ -52,6 +52,7 @@ fn encode_picture() -> EncodedLoop {
         codec_data: Bytes::new(),
         frames: Vec::new(),
         format: VideoFormat { width: 1280, height: 720, fps: 30 },
+        still: None,
     };
     // Behind the file's header of 9 and 4 bytes: tags of 11 bytes, a body, and 4 bytes.
     let mut rest = &file[13..];
