@@ -8,6 +8,7 @@ mod config;
 mod continuous;
 mod daemon;
 mod daemon_door;
+mod daemon_live;
 mod docs;
 mod drill;
 mod episode_encode;

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn a_status(show: &str) -> ShowStatus {
+pub(crate) fn a_status(show: &str) -> ShowStatus {
     serde_json::from_value(json!({
         "protocol": 1, "show": show, "state": "live", "words": "Live", "slate": "Live",
         "bridge": {"pid": std::process::id(), "version": "0.1.0", "started_at": "2026-08-01T20:00:00Z", "resumes": 0},
