@@ -5,10 +5,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use spacebridge::alert::Events;
+use spacebridge::bridge::client::BridgeClient;
 use spacebridge::bridge::protocol::{BridgeCommand, BridgeService};
 use spacebridge::bridge::socket;
 use spacebridge::bridge::state_folder::{ShowLock, StateFolder};
@@ -22,11 +24,12 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::live::{listening_delays, middle, program_zero};
 use crate::protocol::{a_status, unheard};
 use crate::support::daemon::{Daemon, House};
 use crate::support::nginx::Nginx;
 use crate::support::show::send;
-use crate::support::{eventually, eventually_async, turn};
+use crate::support::{eventually, eventually_async, turn, turn_alone};
 
 const TONE: &str = "[[source]]\nkind = \"tone\"\n";
 
@@ -279,4 +282,77 @@ async fn an_output_added_over_the_door_outlives_its_bridge_and_its_key_is_told_t
     daemon.until("night", "over", 30, |show| show["standing"] == "off").await;
     assert!(!key.parent().expect("a folder").exists());
     assert_eq!(order(&daemon, Method::POST, "cut", json!({})).await.1["code"], "off-the-air");
+}
+
+fn now_ms() -> f64 {
+    Timestamp::now().as_millisecond() as f64
+}
+
+/// What a path gives for five seconds: the bytes, and when how many had come.
+async fn hear(daemon: &Daemon, path: &str) -> (Vec<u8>, Vec<(usize, f64)>) {
+    let mut answer = daemon.ask(Method::GET, &format!("/api/v1/shows/night/{path}")).send().await.expect("a stream");
+    let (mut bytes, mut times) = (Vec::new(), Vec::new());
+    let until = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < until {
+        bytes.extend_from_slice(&answer.chunk().await.expect("a chunk").expect("it goes on"));
+        times.push((bytes.len(), now_ms()));
+    }
+    (bytes, times)
+}
+
+/// How long 400 answers took, in ms: the one that 99 of 100 are faster than.
+async fn slow_answer(daemon: &Daemon, path: &str, known: &str) -> f64 {
+    let mut took = Vec::new();
+    for _ in 0..400 {
+        let request = daemon.ask(Method::GET, path).header("if-none-match", known);
+        let began = Instant::now();
+        request.send().await.expect("an answer").bytes().await.expect("all of it");
+        took.push(began.elapsed().as_secs_f64() * 1000.0);
+    }
+    took.sort_by(f64::total_cmp);
+    took[took.len() * 99 / 100]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make drill"]
+async fn through_the_daemon_ears_are_two_seconds_behind_at_most_and_a_meter_200_ms() {
+    let _turn = turn_alone().await;
+    let nginx = Nginx::start("live").await;
+    let house = House::new();
+    house.show(
+        "night",
+        &format!("{TONE}[[output]]\nname = \"o\"\nurl = \"{}\"\nkey_file = \"night.key\"\n", nginx.url()),
+    );
+    let daemon = house.serve(&[]).await;
+    daemon.until("night", "live", 40, |show| output(show, "o")["state"] == "live").await;
+    let bridge = BridgeClient::new(StateFolder::at(&house.state(), "night").expect("a name"));
+    let zero = program_zero(&bridge).await;
+    let crowd: Vec<_> = (0..20).map(|_| hear(&daemon, "audio")).collect();
+    let ((bytes, times), (levels, came), crowd) =
+        tokio::join!(hear(&daemon, "audio"), hear(&daemon, "levels"), futures_util::future::join_all(crowd));
+    assert!(crowd.iter().all(|(heard, _)| heard.len() * 10 > bytes.len() * 9), "a listener missed something");
+    let delays = listening_delays(&bridge, zero, &bytes, &times).await;
+    println!("through the daemon, beside 20 others, a listener hears {delays:.0?} ms behind");
+    assert!(delays.len() >= 3 && delays.iter().all(|delay| *delay < 2000.0), "{delays:?}");
+    let text = String::from_utf8(levels).expect("text");
+    let late: Vec<f64> = text
+        .match_indices("\n\n")
+        .filter_map(|(end, _)| {
+            let level: Value = serde_json::from_str(text[..end].rsplit_once("data: ")?.1).ok()?;
+            let (_, at) = came.iter().find(|(count, _)| *count >= end + 2)?;
+            Some(at - zero - level["seconds"].as_f64()? * 1000.0)
+        })
+        .collect();
+    println!("{} levels in 5 s, {:.0} ms after their sound", late.len(), middle(late.clone()));
+    assert!(late.len() >= 50 && middle(late.clone()).abs() < 200.0, "{late:?}");
+    let tag = format!("\"{}\"", picture(&daemon).await.0);
+    let show = "/api/v1/shows/night";
+    let times = [
+        ("status", slow_answer(&daemon, show, "").await),
+        ("slate that is known", slow_answer(&daemon, &format!("{show}/slate"), &tag).await),
+        ("slate", slow_answer(&daemon, &format!("{show}/slate"), "").await),
+    ];
+    println!("99 of 100 answers, in ms: {times:.1?}");
+    daemon.order(&format!("{show}/end")).await;
+    daemon.until("night", "over", 30, |show| show["standing"] == "off").await;
 }

@@ -87,27 +87,33 @@ async fn listen(stage: &Stage, seconds: u64) -> (Vec<u8>, Vec<(usize, f64)>) {
 }
 
 /// Wall time of program time zero, in Unix ms: the freshest of many statuses tells it.
-async fn program_zero(stage: &Stage) -> f64 {
+pub(crate) async fn program_zero(bridge: &BridgeClient) -> f64 {
     let (mut zero, mut ticks) = (f64::MAX, tokio::time::interval(Duration::from_millis(25)));
     // The status is put together four times a second.
     for _ in 0..40 {
         ticks.tick().await;
-        let status = stage.status().await.expect("a status");
+        let status = bridge.status().await.expect("a status");
         zero = zero.min(Timestamp::now().as_millisecond() as f64 - status.program.seconds * 1000.0);
     }
     zero
 }
 
-fn middle(mut values: Vec<f64>) -> f64 {
+pub(crate) fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
 /// How long after it was on the air each second of the ruler was in a listener's hands, in ms.
-async fn listening_delays(stage: &Stage, zero: f64, bytes: &[u8], times: &[(usize, f64)]) -> Vec<f64> {
-    let session = stage.status().await.and_then(|status| status.session).expect("a session");
+pub(crate) async fn listening_delays(
+    bridge: &BridgeClient,
+    zero: f64,
+    bytes: &[u8],
+    times: &[(usize, f64)],
+) -> Vec<f64> {
+    let session = bridge.status().await.expect("a status").session.expect("a session");
     let anchor = session.anchor_samples.expect("an anchor") as f64 / 48.0;
-    let file = stage.path("heard.aac");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("heard.aac");
     std::fs::write(&file, bytes).expect("a file");
     let (mut ends, mut at) = (Vec::new(), 0);
     while let Some(header) = bytes.get(at..at + 7) {
@@ -145,8 +151,8 @@ async fn the_meter_moves_ten_times_a_second_and_a_listener_is_less_than_two_seco
         seen
     };
     let (levels, (bytes, times)) = tokio::join!(levels, listen(&stage, 5));
-    let zero = program_zero(&stage).await;
-    let delays = listening_delays(&stage, zero, &bytes, &times).await;
+    let zero = program_zero(&client(&stage)).await;
+    let delays = listening_delays(&client(&stage), zero, &bytes, &times).await;
     assert!(levels.len() >= 40, "{} levels in 4 s", levels.len());
     assert!(levels.iter().any(|(level, _)| level.peak_dbfs > -40.0 && level.rms_dbfs < level.peak_dbfs));
     assert!(delays.len() >= 3 && delays.iter().all(|delay| *delay < 2000.0), "{delays:?}");

@@ -28,7 +28,7 @@ pub(super) fn router() -> Router<Served> {
         .route("/v1/levels", get(levels))
         .route("/v1/audio", get(audio))
         .route("/v1/outputs/{name}", delete(remove_output))
-        .route("/v1/source/pin", post(pin).layer(small.clone()))
+        .route("/v1/source/pin", post(pin).layer(small))
         .route("/v1/slate", get(picture).post(slate).layer(DefaultBodyLimit::max(PICTURE_MAX)))
         .route("/v1/delay", post(delay).layer(small))
         .route("/v1/cut", post(cut).layer(small))
