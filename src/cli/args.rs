@@ -277,6 +277,20 @@ pub enum SourceCommand {
         #[arg(long)]
         show: Option<String>,
     },
+    /// Hold a live show to one source of its list, whatever becomes of it
+    Pin {
+        /// The source's name, as `source list` says it
+        name: String,
+        /// Name of the show; needed if several are on the air
+        #[arg(long)]
+        show: Option<String>,
+    },
+    /// Let a show's sources be tried in the order of the list again
+    Unpin {
+        /// Name of the show; needed if several are on the air
+        #[arg(long)]
+        show: Option<String>,
+    },
     /// List where a show's audio comes from, and which of it is heard
     List {
         /// Name of the show; needed if several are on the air

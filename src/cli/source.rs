@@ -8,7 +8,10 @@ use super::{client_of, runtime, say, say_json};
 
 /// Does one verb.
 pub(super) fn run(command: &SourceCommand) -> anyhow::Result<ExitCode> {
-    let (SourceCommand::Set { show, .. } | SourceCommand::List { show, .. }) = command;
+    let (SourceCommand::Set { show, .. }
+    | SourceCommand::Pin { show, .. }
+    | SourceCommand::Unpin { show }
+    | SourceCommand::List { show, .. }) = command;
     let client = client_of(show.as_deref())?;
     runtime()?.block_on(async {
         match command {
@@ -16,11 +19,14 @@ pub(super) fn run(command: &SourceCommand) -> anyhow::Result<ExitCode> {
                 let source = client.set_source(link).await?;
                 say(&format!("The show goes over to {}; the outputs stay on the air.", clean(&source)));
             }
+            SourceCommand::Pin { name, .. } => say(&clean(&client.pin_source(Some(name)).await?.message)),
+            SourceCommand::Unpin { .. } => say(&clean(&client.pin_source(None).await?.message)),
             SourceCommand::List { json: true, .. } => say_json(&client.sources().await?)?,
             SourceCommand::List { .. } => {
                 for (index, source) in client.sources().await?.iter().enumerate() {
                     let mark = if source.active { "on " } else { "   " };
-                    say(&format!("{mark} {}  {}", index + 1, clean(&source.name)));
+                    let pinned = if source.pinned { "  (pinned)" } else { "" };
+                    say(&format!("{mark} {}  {}{pinned}", index + 1, clean(&source.name)));
                 }
             }
         }

@@ -30,6 +30,7 @@ use crate::support::daemon::{Daemon, House};
 use crate::support::nginx::Nginx;
 use crate::support::show::send;
 use crate::support::{eventually, eventually_async, turn, turn_alone};
+use crate::uri::ruler_file;
 
 const TONE: &str = "[[source]]\nkind = \"tone\"\n";
 
@@ -282,6 +283,41 @@ async fn an_output_added_over_the_door_outlives_its_bridge_and_its_key_is_told_t
     daemon.until("night", "over", 30, |show| show["standing"] == "off").await;
     assert!(!key.parent().expect("a folder").exists());
     assert_eq!(order(&daemon, Method::POST, "cut", json!({})).await.1["code"], "off-the-air");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pinned_source_is_heard_at_once_and_still_after_its_bridge_was_killed() {
+    let _turn = turn().await;
+    let house = House::new();
+    let file = ruler_file(&house.path(""), "ruler.flac", 60, &[]);
+    let list = format!("{TONE}[[source]]\nkind = \"uri\"\nuri = \"file://{}\"\n", file.display());
+    house.show("night", &list);
+    let daemon = house.serve(&[]).await;
+    let heard = |show: &Value, index: usize, pinned: bool| {
+        let source = &show["status"]["sources"][index];
+        source["active"] == true
+            && source["pinned"] == pinned
+            && show["state"] == "live"
+            && show["status"]["program"]["holding"] == false
+    };
+    let first = daemon.until("night", "the first source is heard", 30, |show| heard(show, 0, false)).await;
+    let name = |index: usize| first["status"]["sources"][index]["name"].clone();
+    let (status, said) = order(&daemon, Method::POST, "source/pin", json!({"source": "another"})).await;
+    assert_eq!((status, &said["code"]), (StatusCode::CONFLICT, &json!("refused")), "{said}");
+    let (status, said) = order(&daemon, Method::POST, "source/pin", json!({"source": name(1)})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{said}");
+    let now = daemon.until("night", "the second source is heard", 20, |show| heard(show, 1, true)).await;
+    assert_eq!(now["status"]["bridge"]["pid"], first["status"]["bridge"]["pid"]);
+
+    let pid = now["status"]["bridge"]["pid"].as_u64().expect("a pid");
+    send(u32::try_from(pid).expect("a pid"), Signal::KILL);
+    let again = |show: &Value| show["status"]["bridge"]["pid"] != pid && heard(show, 1, true);
+    daemon.until("night", "it is held to after a restart", 30, again).await;
+    let (status, said) = order(&daemon, Method::POST, "source/pin", json!({"source": null})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{said}");
+    daemon.until("night", "it is let go", 10, |show| heard(show, 1, false)).await;
+    daemon.order("/api/v1/shows/night/end").await;
+    daemon.until("night", "over", 30, |show| show["standing"] == "off").await;
 }
 
 fn now_ms() -> f64 {
