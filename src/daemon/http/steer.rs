@@ -48,7 +48,7 @@ fn understood<T>(body: Read<T>, example: &str) -> Answer<T> {
 #[utoipa::path(post, path = "/api/v1/shows/{show}/outputs", tag = "live", params(("show" = String, Path)),
     request_body = NewOutput,
     responses((status = 202, body = LiveAnswer), (status = 400, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+        (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem)))]
 pub(super) async fn add_output(
     State(door): State<Door>,
     Path(show): Path<String>,
@@ -106,7 +106,7 @@ async fn clear_slate(State(door): State<Door>, Path(show): Path<String>) -> Answ
 #[utoipa::path(post, path = "/api/v1/shows/{show}/source/pin", tag = "live", params(("show" = String, Path)),
     request_body = PinOrder,
     responses((status = 202, body = LiveAnswer), (status = 400, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+        (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem)))]
 async fn pin(State(door): State<Door>, Path(show): Path<String>, body: Read<PinOrder>) -> Answer<Taken> {
     let PinOrder { source } = understood(body, "{\"source\": \"…\"}, or {\"source\": null} to let go,")?;
     Ok(taken(find(&door, &show)?.client().pin_source(source.as_deref()).await?))
@@ -116,7 +116,7 @@ async fn pin(State(door): State<Door>, Path(show): Path<String>, body: Read<PinO
 #[utoipa::path(put, path = "/api/v1/shows/{show}/delay", tag = "live", params(("show" = String, Path)),
     request_body = DelayOrder,
     responses((status = 202, body = LiveAnswer), (status = 400, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+        (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem)))]
 async fn delay(State(door): State<Door>, Path(show): Path<String>, body: Read<DelayOrder>) -> Answer<Taken> {
     let DelayOrder { seconds } = understood(body, "{\"seconds\": 20}")?;
     Ok(taken(find(&door, &show)?.client().delay(seconds).await?))
@@ -126,7 +126,7 @@ async fn delay(State(door): State<Door>, Path(show): Path<String>, body: Read<De
 #[utoipa::path(post, path = "/api/v1/shows/{show}/cut", tag = "live", params(("show" = String, Path)),
     request_body = CutOrder,
     responses((status = 202, body = LiveAnswer), (status = 400, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+        (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem)))]
 async fn cut(State(door): State<Door>, Path(show): Path<String>, body: Read<CutOrder>) -> Answer<Taken> {
     let CutOrder { seconds } = understood(body, "{\"seconds\": 10}, or {} for all that has not gone out yet,")?;
     Ok(taken(find(&door, &show)?.client().cut(seconds).await?))
@@ -136,7 +136,7 @@ async fn cut(State(door): State<Door>, Path(show): Path<String>, body: Read<CutO
 #[utoipa::path(post, path = "/api/v1/shows/{show}/marks", tag = "live", params(("show" = String, Path)),
     request_body = MarkOrder,
     responses((status = 201, body = MarkAccepted), (status = 400, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+        (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem)))]
 async fn mark(
     State(door): State<Door>,
     Path(show): Path<String>,
