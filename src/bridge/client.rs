@@ -93,6 +93,11 @@ impl BridgeClient {
         Self { folder }
     }
 
+    /// The show's name.
+    pub fn show(&self) -> &str {
+        self.folder.show()
+    }
+
     /// Who answers.
     pub async fn hello(&self) -> Result<Hello, ClientError> {
         self.ask(Method::GET, "/v1/hello").await

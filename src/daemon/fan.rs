@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use serde::Serialize;
 use tokio::sync::{Mutex, broadcast};
 
 use crate::bridge::client::{BridgeClient, ClientError, Levels};
-use crate::bridge::protocol::live::LEVEL_EVENT;
+use crate::bridge::protocol::live::{LEVEL_EVENT, LevelStatus};
 
 /// Pieces that wait for a reader: a bridge hands on sound every 171 ms, so that this is less than the 1.5 s behind which a
 /// listener would hear what is long over.
@@ -41,9 +42,18 @@ struct Fan {
     slot: Slot,
 }
 
+/// One measurement of a show's program.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct ShowLevel<'a> {
+    /// The show's name.
+    show: &'a str,
+    #[serde(flatten)]
+    level: LevelStatus,
+}
+
 /// What a bridge sends.
 enum Stream {
-    Levels(Levels),
+    Levels { show: String, levels: Levels },
     Audio { body: Incoming, frames: Frames },
 }
 
@@ -53,7 +63,11 @@ impl Ears {
     /// # Errors
     /// When the bridge does not give them.
     pub(super) async fn levels(&self, client: BridgeClient) -> Result<broadcast::Receiver<Bytes>, ClientError> {
-        self.levels.read(async move || client.levels().await.map(Stream::Levels)).await
+        let open = async move || {
+            let (show, levels) = (client.show().to_owned(), client.levels().await?);
+            Ok(Stream::Levels { show, levels })
+        };
+        self.levels.read(open).await
     }
 
     /// The program of the show behind `client`, from now on.
@@ -113,8 +127,9 @@ async fn hand_on(mut stream: Stream, sender: broadcast::Sender<Bytes>, slot: Slo
 impl Stream {
     async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         match self {
-            Self::Levels(levels) => {
+            Self::Levels { show, levels } => {
                 let Some(level) = levels.next().await? else { return Ok(None) };
+                let level = ShowLevel { show, level };
                 let level = serde_json::to_string(&level).map_err(|error| ClientError::Garbled(error.to_string()))?;
                 Ok(Some(Bytes::from(format!("event: {LEVEL_EVENT}\ndata: {level}\n\n"))))
             }

@@ -300,10 +300,6 @@ impl Ward {
                 last_words = last_lines;
             }
         }
-        let is_over = self.record().is_some_and(|record| record.ended_at.is_some());
-        if is_over && let Err(error) = self.common.folders.forget_live_keys(&self.name) {
-            tracing::warn!(show = self.name, %error, "Keys of a show that is over are not forgotten.");
-        }
         let held = match &outcome {
             Ok(Outcome::Clean) => None,
             Ok(Outcome::GraceExceeded) => Some("the bridge did not finish in time and was stopped".to_owned()),

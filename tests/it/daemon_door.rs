@@ -214,8 +214,9 @@ async fn keys_are_written_and_never_read_and_belong_to_one_server() {
     assert_eq!(daemon.get("/api/v1/shows/mine").await["configured_outputs"][0]["url"], "rtmp://127.0.0.1:9/live");
     // Every answer, as both roles, and every file but the key's own.
     let document = daemon.get("/api/v1/openapi.json").await;
-    let paths: Vec<_> =
-        document["paths"].as_object().expect("paths").keys().filter(|path| !path.ends_with("events")).collect();
+    // Without those that never end.
+    let ends = |path: &&String| !path.ends_with("events") && path.as_str() != "/api/v1/levels";
+    let paths: Vec<_> = document["paths"].as_object().expect("paths").keys().filter(ends).collect();
     assert!(paths.len() >= 12, "{paths:?}");
     for path in paths {
         for token in [&daemon.operate, &daemon.view] {

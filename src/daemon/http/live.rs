@@ -15,17 +15,18 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::Door;
+use super::chorus;
 use super::listen::Narrow;
 use super::orders::find;
 use super::problem::{Answer, Problem};
-use crate::bridge::protocol::live::LevelStatus;
+use crate::daemon::fan::ShowLevel;
 
 /// Begins a stream of levels: a browser comes again after a second, and knows at once that it is connected.
 const HELLO: Bytes = Bytes::from_static(b"retry: 1000\n\n");
 
 /// How loud the program is: an event `level` some twelve times a second, evenly.
 #[utoipa::path(get, path = "/api/v1/shows/{show}/levels", tag = "live", params(("show" = String, Path)),
-    responses((status = 200, content_type = "text/event-stream", body = LevelStatus), (status = 404, body = Problem),
+    responses((status = 200, content_type = "text/event-stream", body = ShowLevel), (status = 404, body = Problem),
         (status = 409, body = Problem)))]
 pub(super) async fn levels(
     State(door): State<Door>,
@@ -35,7 +36,21 @@ pub(super) async fn levels(
     let levels = find(&door, &show)?.levels().await?;
     narrow.set();
     let body = Body::from_stream(stream(levels, Some(HELLO), false, door.token));
-    Ok(([(header::CONTENT_TYPE, "text/event-stream")], body).into_response())
+    Ok((endless("text/event-stream"), body).into_response())
+}
+
+/// How loud every show on the air is, in one stream: a browser has few connections.
+#[utoipa::path(get, path = "/api/v1/levels", tag = "live",
+    responses((status = 200, content_type = "text/event-stream", body = ShowLevel)))]
+pub(super) async fn all_levels(State(door): State<Door>, Extension(narrow): Extension<Narrow>) -> Response {
+    narrow.set();
+    let body = Body::from_stream(chorus::levels(door.roster, HELLO, door.token));
+    (endless("text/event-stream"), body).into_response()
+}
+
+/// A connection that carried a stream without an end is good for nothing else: see [`Narrow`].
+fn endless(kind: &'static str) -> [(HeaderName, &'static str); 2] {
+    [(header::CONTENT_TYPE, kind), (header::CONNECTION, "close")]
 }
 
 /// The program as the outputs get it, behind the delay and with every cut: ADTS without an end.
@@ -50,7 +65,7 @@ pub(super) async fn audio(
     let audio = find(&door, &show)?.audio().await?;
     narrow.set();
     let body = Body::from_stream(stream(audio, None, true, door.token));
-    Ok(([(header::CONTENT_TYPE, "audio/aac")], body).into_response())
+    Ok((endless("audio/aac"), body).into_response())
 }
 
 /// The slate as it is on the air, as a PNG. `slate_version` of the status is its `ETag`.

@@ -2,6 +2,7 @@
 //! is asked of the roster. Nothing here decides about a show.
 
 mod access;
+mod chorus;
 mod creates;
 mod draft;
 mod events;

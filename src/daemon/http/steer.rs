@@ -22,6 +22,7 @@ type Read<T> = Result<Json<T>, JsonRejection>;
 pub(super) fn routes() -> OpenApiRouter<Door> {
     OpenApiRouter::new()
         .routes(routes!(presets::list))
+        .routes(routes!(live::all_levels))
         .routes(routes!(live::levels))
         .routes(routes!(live::audio))
         .routes(routes!(live::slate, set_slate, clear_slate).layer(DefaultBodyLimit::max(PICTURE_MAX)))

@@ -25,6 +25,7 @@ pub(super) async fn follow(ward: Weak<Ward>) {
         let pause = if own.folder.socket().path().exists() {
             let heard = read_on(&own, &mut place, &mut refused, &mut given).await;
             own.lose();
+            own.forget_keys_of_the_dead();
             match heard {
                 Err(error) if error.is_permanent() => {
                     tracing::warn!(show = own.name, %error, "A bridge cannot be followed.");
@@ -68,6 +69,14 @@ async fn read_on(
 }
 
 impl Ward {
+    /// Whoever carried the show: of one that is over nothing comes back.
+    fn forget_keys_of_the_dead(&self) {
+        let is_over = self.seen.borrow().1.as_ref().is_some_and(|status| status.state == ShowState::Ended);
+        if is_over && let Err(error) = self.common.folders.forget_live_keys(&self.name) {
+            tracing::warn!(show = self.name, %error, "Keys of a show that is over are not forgotten.");
+        }
+    }
+
     /// The bridge does not answer: what it said last holds no more, unless it was its last word.
     fn lose(&self) {
         let over = |status: &Arc<ShowStatus>| matches!(status.state, ShowState::Ended | ShowState::Suspended);
