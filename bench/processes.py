@@ -44,6 +44,17 @@ def _pss_kib(pid):
     return 0
 
 
+def cpu_seconds_of(pids):
+    """User + system time of living processes so far, with that of their children that ended and were waited for."""
+    found = [fields for pid in pids if (fields := _stat(pid))]
+    return sum(int(field) for fields in found for field in fields[11:15]) / TICKS_PER_SECOND
+
+
+def pss_mb_of(pid):
+    """Memory of one process, in MB."""
+    return _pss_kib(pid) * 1024 / 1e6
+
+
 class Tree:
     """A process, all that it starts, and what they take; sampled until `end`."""
 
@@ -85,11 +96,7 @@ class Tree:
 
     def cpu_seconds(self):
         """User + system time of the tree so far, with that of its processes that ended and were waited for."""
-        ticks = 0
-        for pid in self._members():
-            if fields := _stat(pid):
-                ticks += sum(int(field) for field in fields[11:15])
-        return ticks / TICKS_PER_SECOND
+        return cpu_seconds_of(self._members())
 
     def take_peaks_mb(self):
         """Peak PSS in MB of the tree and of its largest process since the last call."""

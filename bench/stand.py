@@ -6,6 +6,7 @@ import pathlib
 import selectors
 import socket
 import subprocess
+import time
 import urllib.request
 import xml.etree.ElementTree
 
@@ -13,7 +14,8 @@ from processes import wait_for
 
 RTMP_MODULE = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
 
-# One worker, nothing recorded but in the application `keep`, of which the picture of the others is made.
+# One worker. Nothing is recorded but in the application `keep`, of which the picture of the others is made, and in `check`
+# when it is ordered.
 NGINX = """
 daemon off;
 worker_processes 1;
@@ -21,19 +23,27 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
 load_module {module};
 {user}
-events {{ worker_connections 64; }}
+events {{ worker_connections {connections}; }}
 rtmp {{
     server {{
         listen 127.0.0.1:{rtmp};
         application live {{ live on; }}
         application keep {{ live on; record all; record_path {folder}; record_suffix .flv; }}
+        application check {{
+            live on;
+            recorder order {{ record all manual; record_path {folder}; record_suffix .flv; }}
+        }}
     }}
 }}
 http {{
     access_log off;
     client_body_temp_path {folder}/tmp; proxy_temp_path {folder}/tmp; fastcgi_temp_path {folder}/tmp;
     uwsgi_temp_path {folder}/tmp; scgi_temp_path {folder}/tmp;
-    server {{ listen 127.0.0.1:{http}; location /stat {{ rtmp_stat all; }} }}
+    server {{
+        listen 127.0.0.1:{http};
+        location /stat {{ rtmp_stat all; }}
+        location /control {{ rtmp_control all; }}
+    }}
 }}
 """
 
@@ -47,13 +57,14 @@ def free_port():
 class Ingest:
     """An nginx with the RTMP module on free ports of 127.0.0.1."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, connections=64):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.rtmp, self.http = free_port(), free_port()
         conf = self.folder / "nginx.conf"
         user = "user root;" if os.geteuid() == 0 else ""  # else its workers could not write here
-        conf.write_text(NGINX.format(folder=self.folder, module=RTMP_MODULE, user=user, rtmp=self.rtmp, http=self.http),
+        conf.write_text(NGINX.format(folder=self.folder, module=RTMP_MODULE, user=user, rtmp=self.rtmp, http=self.http,
+                                     connections=connections),
                         encoding="utf-8")
         self._process = subprocess.Popen(["nginx", "-p", self.folder, "-e", self.folder / "error.log", "-c", conf])
         wait_for(lambda: self._status() is not None, "nginx does not answer", 10)
@@ -77,6 +88,25 @@ class Ingest:
                 return int(stream.findtext("bytes_in", "0"))
         return None
 
+    def record(self, application, streams, seconds):
+        """Records `seconds` of each stream at once. Returns stream -> file."""
+        def order(word, stream):
+            query = f"app={application}&name={stream}&rec=order"
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/control/record/{word}?{query}", timeout=10) as reply:
+                return pathlib.Path(reply.read(4096).decode())
+
+        files = {stream: order("start", stream) for stream in streams}
+        time.sleep(seconds)
+        for stream in streams:
+            order("stop", stream)
+        return files
+
+    def pids(self):
+        """The master and its workers."""
+        master = self._process.pid
+        children = pathlib.Path(f"/proc/{master}/task/{master}/children").read_text(encoding="utf-8").split()
+        return [master, *map(int, children)]
+
     def end(self):
         self._process.terminate()
         self._process.wait(10)
@@ -85,9 +115,10 @@ class Ingest:
 class Space:
     """The simulated live space: the same sound at the same pace for everyone."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, options=()):
         # It ends when its standard input is closed.
-        self._process = subprocess.Popen([binary, "rehearsal-space"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        command = [binary, "rehearsal-space", *options]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             if not selector.select(60):
@@ -100,6 +131,10 @@ class Space:
         told = json.loads(line)
         self.url, self.playlist = told["space_url"], told["playlist_url"]
         self.api_base, self.guest_base = told["api_base"], told["guest_base"]
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def end(self):
         self._process.stdin.close()
