@@ -10,6 +10,7 @@ pub mod folders;
 pub mod http;
 pub mod hub;
 pub mod plan;
+pub mod recordings;
 pub mod roster;
 mod ward;
 

@@ -116,7 +116,7 @@ impl Summary {
             exports: archive.exports.len() as u64,
             exported: archive.exports.iter().any(|export| AUDIO_FORMATS.contains(&export.format.as_str())),
             keep: archive.keep,
-            written_by: Folder::open(&archive.folder).ok().and_then(|open| lock::holder_of(&open)),
+            written_by: writer_of(&archive.folder),
             damaged_lines: archive.damage.len() as u64,
             folder: archive.folder.clone(),
             name,
@@ -160,6 +160,19 @@ pub fn list(folder: &Path) -> Result<Catalogue, RecordingError> {
         }
     }
     Ok(catalogue)
+}
+
+/// The folders below `folder` that are or were archives, newest first.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn folders(folder: &Path) -> Result<Vec<PathBuf>, RecordingError> {
+    Ok(places(folder)?.into_iter().map(|place| place.folder).collect())
+}
+
+/// The process that writes the archive in `folder` now; `unknown` where the lock does not say.
+pub fn writer_of(folder: &Path) -> Option<String> {
+    Folder::open(folder).ok().and_then(|open| lock::holder_of(&open))
 }
 
 /// Why no archive was found.

@@ -208,7 +208,7 @@ impl Folder {
 }
 
 /// Whether `path` is made of plain names, so that it stays inside the archive.
-pub(super) fn is_inside(path: &str) -> bool {
+pub fn is_inside(path: &str) -> bool {
     path.split('/').all(|name| !name.is_empty() && name != "." && name != "..")
 }
 

@@ -18,6 +18,11 @@ pub(super) const NAME: &str = "journal.jsonl";
 /// Where the bytes of torn ends are put, in case somebody wants to look at them.
 pub(super) const TORN_NAME: &str = "journal.torn";
 
+/// The journal of the archive in `folder`.
+pub fn file_of(folder: &std::path::Path) -> std::path::PathBuf {
+    folder.join(NAME)
+}
+
 /// A journal that is open for writing.
 #[derive(Debug)]
 pub(super) struct Journal {

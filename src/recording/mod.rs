@@ -38,7 +38,8 @@ pub use facts::{
     EpisodeFact, ExportFact, Fact, GapFact, MarkFact, MissingFact, NewSegment, Origin, RepairFact, RepairState,
     SegmentFact, SessionFact, ShowFact,
 };
-pub use folder::{Folder, folder_name, is_plain};
+pub use folder::{Folder, folder_name, is_inside, is_plain};
+pub use journal::file_of as journal_file;
 pub use line::{Entry, FORMAT_VERSION, LineError, decode, hex, sha256_hex};
 pub use reader::{Archive, CaptureArchive, Damage, ResumeState, Scan, SessionArchive, scan};
 pub use writer::Limits;

@@ -9,6 +9,7 @@ mod continuous;
 mod daemon;
 mod daemon_door;
 mod daemon_live;
+mod daemon_recordings;
 mod docs;
 mod drill;
 mod episode_encode;

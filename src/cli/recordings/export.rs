@@ -1,6 +1,6 @@
 //! `spacebridge recordings export`: files to post, with a bar that says how long it takes.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,6 +47,9 @@ pub struct ExportArgs {
     /// As one JSON object
     #[arg(long)]
     pub json: bool,
+    /// For programs: how far it is, as lines of JSON on standard error; takes a back seat to everything else on the machine
+    #[arg(long)]
+    pub progress_json: bool,
     /// How it shall sound.
     #[command(flatten)]
     pub sound: SoundArgs,
@@ -113,10 +116,13 @@ struct Answer<'a> {
 
 /// Makes the files and says where they are.
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+    if args.progress_json && rustix::process::nice(10).is_err() {
+        tracing::debug!("The export keeps its place among other processes.");
+    }
     gst::init()?;
     let request = request(args)?;
     let (exported, not_listed) = runtime()?.block_on(async {
-        let exported = make(request.clone(), !args.json).await?;
+        let exported = make(request.clone(), args).await?;
         let clock = Clock::system();
         let with = Surroundings { events: Events::new(clock.clone()), clock, limits: Limits::default() };
         let listed = episode::note(&request.archive, &exported.files, 0, with).await;
@@ -186,12 +192,13 @@ fn follow(request: &mut ExportRequest, config: &ShowConfig) {
 }
 
 /// Makes the files on a thread that may block, with a bar; an interrupt stops it and leaves nothing half-made.
-async fn make(request: ExportRequest, bar: bool) -> anyhow::Result<Exported> {
+async fn make(request: ExportRequest, args: &ExportArgs) -> anyhow::Result<Exported> {
     let progress = Progress::default();
     let shared = progress.clone();
     let work = tokio::task::spawn_blocking(move || episode::export(&request, &shared));
-    let bar = if bar && std::io::stderr().is_terminal() { draw_bar() } else { ProgressBar::hidden() };
-    let result = watch(work, &progress, &bar).await;
+    let bar = !args.json && !args.progress_json && std::io::stderr().is_terminal();
+    let bar = if bar { draw_bar() } else { ProgressBar::hidden() };
+    let result = watch(work, &progress, &bar, args.progress_json).await;
     bar.finish_and_clear();
     Ok(result??)
 }
@@ -200,6 +207,7 @@ async fn watch(
     mut work: JoinHandle<Result<Exported, EpisodeError>>,
     progress: &Progress,
     bar: &ProgressBar,
+    lines: bool,
 ) -> anyhow::Result<Result<Exported, EpisodeError>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen to signals")?;
@@ -213,6 +221,10 @@ async fn watch(
                 let (done, total) = progress.now();
                 bar.set_length(total);
                 bar.set_position(done);
+                if lines {
+                    // A program that does not read any more is no reason to stop.
+                    drop(writeln!(std::io::stderr(), "{}", serde_json::json!({"done": done, "total": total})));
+                }
             }
         }
     }

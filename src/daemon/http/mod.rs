@@ -14,6 +14,7 @@ mod metrics;
 mod orders;
 mod presets;
 mod problem;
+mod recordings;
 mod session;
 mod shows;
 mod steer;
@@ -29,11 +30,14 @@ use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_native_tls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::recordings::Shelf;
+use super::recordings::jobs::Jobs;
 use super::roster::Roster;
 use super::{DaemonError, folders};
 use crate::clock::Clock;
@@ -63,6 +67,8 @@ pub struct DoorSettings {
 #[derive(Clone)]
 struct Door {
     roster: Arc<Roster>,
+    shelf: Arc<Shelf>,
+    jobs: Arc<Jobs>,
     tokens: Arc<Tokens>,
     failures: Arc<Failures>,
     creates: Arc<Creates>,
@@ -118,6 +124,7 @@ fn routes_and_document() -> (Router<Door>, utoipa::openapi::OpenApi) {
         .routes(routes!(orders::outputs, steer::add_output))
         .routes(routes!(orders::output))
         .merge(steer::routes())
+        .merge(recordings::routes())
         .routes(routes!(events::of_all))
         .routes(routes!(events::of_show))
         .routes(routes!(session::who, session::open, session::close))
@@ -138,6 +145,10 @@ fn router(door: Door) -> Router {
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn_with_state(door.clone(), guard::guard))
         .with_state(door)
+}
+
+async fn work(jobs: Arc<Jobs>, token: CancellationToken) {
+    jobs.work(token).await;
 }
 
 /// The OpenAPI document of the door, as JSON.
@@ -197,7 +208,10 @@ impl Opened {
     pub async fn serve(self, roster: Arc<Roster>, clock: Clock, token: CancellationToken) -> Result<(), DaemonError> {
         let folders = roster.folders();
         let tokens = Tokens::open(folders, clock.clone()).map_err(DaemonError::at(folders.file("operate.token")))?;
-        let creates = Creates::open(folders.file("creates.json"), clock);
+        let creates = Creates::open(folders.file("creates.json"), clock.clone());
+        let program = std::env::current_exe().map_err(DaemonError::at("/proc/self/exe"))?;
+        let jobs = Arc::new(Jobs::new(program.into(), clock, Arc::clone(roster.hub())));
+        let working = AbortOnDropHandle::new(tokio::spawn(work(Arc::clone(&jobs), token.clone())));
         let door = Door {
             tokens: Arc::new(tokens),
             failures: Arc::default(),
@@ -206,9 +220,12 @@ impl Opened {
             behind_proxy: self.settings.behind_proxy,
             secure: self.tls.is_some() || self.settings.behind_proxy,
             token: token.clone(),
+            shelf: Arc::new(Shelf::new(Arc::clone(&roster))),
+            jobs,
             roster,
         };
         listen::serve(self.listener, self.tls, router(door), token).await;
+        drop(working);
         Ok(())
     }
 }
