@@ -15,7 +15,7 @@ BINARY := $(TARGET)/release/spacebridge
 PREFIX ?= /usr/local
 DOC := $(DESTDIR)$(PREFIX)/share/doc/spacebridge
 
-.PHONY: help run build test drill soak bench fuzz image-check install fmt clean
+.PHONY: help run build test drill soak screenshots bench api-check fuzz image-check install fmt clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,11 +44,19 @@ soak: ## Random faults on both sides for SOAK_MINUTES=30 (SOAK_SEED, SOAK_KILLS=
 	SOAK_MINUTES=$(or $(SOAK_MINUTES),30) SOAK_SEED=$(SOAK_SEED) SOAK_KILLS=$(SOAK_KILLS) SOAK_REPORT=$(abspath $(SOAK_REPORT)) \
 		$(CARGO) test --release --locked --test it -- --ignored --nocapture --test-threads=1 soak_in_random_faults
 
+screenshots: ## Pictures of the dashboard in both themes and at a phone's width, into target/screenshots
+	@packaging/install-packages.sh run build test
+	$(CARGO) test --locked --test it -- --include-ignored --test-threads=1 dashboard::a_ dashboard::screenshots
+
 bench: ## CPU, memory and exports beside ffmpeg (BENCH_ROUNDS, BENCH_SECONDS, BENCH_HOURS)
 	@packaging/install-packages.sh run build test
 	@$(MAKE) build
 	python3 bench/bench.py --binary $(BINARY) --results $(TARGET)/bench
 	python3 bench/exports.py --binary $(BINARY) --results $(TARGET)/bench
+
+api-check: build ## Try every operation of the daemon's OpenAPI document with schemathesis, from PyPI (EXAMPLES=20)
+	@packaging/install-packages.sh run build
+	python3 packaging/api_check.py --binary $(BINARY) --work $(TARGET)/api-check --examples $(or $(EXAMPLES),20)
 
 fuzz: ## Every parser of outside bytes, a minute each (FUZZ_SECONDS)
 	@packaging/install-packages.sh run build

@@ -11,7 +11,9 @@ use super::args::{RunArgs, SignIn};
 use super::check::{ImageCheck, file_problems, problem_list};
 use crate::config::key_store::KeyStore;
 use crate::config::secrets::{Places, Prompt, Resolved, ask_on_terminal, resolve};
-use crate::config::{Known, OutputConfig, RunOptions, SecretRef, Secrets, ShowConfig, SourceKind, from_link, load};
+use crate::config::{
+    AlertConfig, Known, OutputConfig, RunOptions, SecretRef, Secrets, ShowConfig, SourceKind, from_link, load,
+};
 
 /// What `run` needs of a configuration, whether it came from a file or from options.
 pub(super) struct Prepared {
@@ -176,9 +178,18 @@ pub(super) fn secret_variables(config: &ShowConfig) -> Vec<String> {
         _ => Vec::new(),
     });
     let keys = config.outputs.iter().map(|output| &output.key);
-    let webhooks = config.alerts.iter().filter_map(|alert| alert.action.secret());
-    let named = cookies.chain(keys).filter_map(Option::as_ref).chain(webhooks);
-    named.filter_map(|secret| if let SecretRef::Env(name) = secret { Some(name.clone()) } else { None }).collect()
+    let named = cookies.chain(keys).filter_map(Option::as_ref).filter_map(variable);
+    named.chain(alert_variables(config.alerts.iter())).collect()
+}
+
+/// Variables that alerts have their secrets from.
+pub(super) fn alert_variables<'a>(alerts: impl Iterator<Item = &'a AlertConfig>) -> Vec<String> {
+    let secrets = alerts.flat_map(|alert| [alert.action.secret(), alert.secret.as_ref()]).flatten();
+    secrets.filter_map(variable).collect()
+}
+
+fn variable(secret: &SecretRef) -> Option<String> {
+    if let SecretRef::Env(name) = secret { Some(name.clone()) } else { None }
 }
 
 /// The configuration in `file`, for verbs that only look.

@@ -5,20 +5,26 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::BadConfiguration;
 use super::args::{Global, LogFormat, ServeArgs};
-use super::check::{ImageUse, file_problems};
-use super::prepare::secret_variables;
+use super::check::{ImageUse, file_problems, problem_list};
+use super::prepare::{alert_variables, secret_variables};
 use super::runtime;
 use crate::bridge::state_folder;
 use crate::clock::Clock;
 use crate::config::key_store::KeyStore;
-use crate::config::secrets::{Places, resolve};
-use crate::config::{self, Known, PresetDefaults, Problem, RunOptions, Secrets, ShowConfig, SourceKind, from_link};
+use crate::config::secrets::{Places, SecretError, resolve, resolve_alerts};
+use crate::config::{
+    self, DaemonAlert, Known, PresetDefaults, Problem, RunOptions, Secrets, ShowConfig, SourceKind, from_link,
+};
+use crate::daemon::alerts::Alerts;
 use crate::daemon::folders::Folders;
 use crate::daemon::http::{self, DoorSettings};
 use crate::daemon::hub::Hub;
@@ -36,15 +42,22 @@ pub(super) struct Knowledge {
 /// Carries shows until a signal.
 pub(super) fn run(args: &ServeArgs, global: &Global, knowledge: Knowledge) -> anyhow::Result<ExitCode> {
     let settings = settings(args)?;
-    let launch = own_launch(&settings, global)?;
+    let mut launch = own_launch(&settings, global)?;
+    let alerts = args.config.as_deref().map(own_alerts).transpose()?.unwrap_or_default();
+    launch.secret_variables = alert_variables(alerts.0.iter().map(|one| &one.alert));
     let runtime = runtime()?;
-    let ended = runtime.block_on(serve(args, settings, Arc::new(Reader { knowledge, launch })));
+    let ended = runtime.block_on(serve(args, settings, Arc::new(Reader { knowledge, launch }), alerts));
     // Supervisors are left where they are: their bridges go on without them.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(args: &ServeArgs, settings: Settings, planner: Arc<Reader>) -> anyhow::Result<ExitCode> {
+async fn serve(
+    args: &ServeArgs,
+    settings: Settings,
+    planner: Arc<Reader>,
+    (alerts, secrets): (Vec<DaemonAlert>, Secrets),
+) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let clock = Clock::system();
     // In this order: whoever comes second is refused before anything is touched.
@@ -63,7 +76,9 @@ async fn serve(args: &ServeArgs, settings: Settings, planner: Arc<Reader>) -> an
     let roster = Arc::new(Roster::open(settings, folders, planner, hub, clock.clone())?);
     say(&format!("Listening at {url}; shows in {}; the token is in {}.", shows.display(), token_file.display()));
     let token = CancellationToken::new();
-    let serving = tokio::spawn(door.serve(Arc::clone(&roster), clock, token.clone()));
+    let tasks = TaskTracker::new();
+    let alerts = Alerts::start(&alerts, &secrets, &roster, &clock, &token, &tasks);
+    let serving = tokio::spawn(door.serve(Arc::clone(&roster), alerts, clock, token.clone()));
     loop {
         match signals.next().await {
             Told::Stop => break,
@@ -85,7 +100,34 @@ async fn serve(args: &ServeArgs, settings: Settings, planner: Arc<Reader>) -> an
     }
     token.cancel();
     serving.await.context("the door broke")??;
+    tasks.close();
+    // What waits for a receiver is written down; a disk that hangs is not waited for.
+    drop(tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The alerts of the daemon's own configuration, and their secrets.
+fn own_alerts(file: &Path) -> anyhow::Result<(Vec<DaemonAlert>, Secrets)> {
+    let bad = |faults: &[Problem]| BadConfiguration(problem_list(&file.display().to_string(), faults));
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let file = std::path::absolute(file).with_context(|| format!("cannot use {}", file.display()))?;
+    let base = file.parent().unwrap_or(Path::new("/"));
+    let alerts = config::read_alerts(&text, base).map_err(|faults| bad(&faults))?;
+    let env = |name: &str| std::env::var(name).ok();
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
+    let mut places = Places { env: &env, credentials, store: None, prompt: None };
+    let resolved = resolve_alerts(&alerts, &mut places).map_err(|errors| {
+        let faults: Vec<Problem> = errors.into_iter().map(fault_of).collect();
+        bad(&faults)
+    })?;
+    for note in &resolved.notes {
+        tracing::warn!(note, "A secret has a note.");
+    }
+    Ok((alerts, resolved.secrets))
+}
+
+fn fault_of(error: SecretError) -> Problem {
+    Problem { key: error.purpose, line: None, message: error.message, remedy: error.remedy }
 }
 
 fn say(line: &str) {
@@ -158,15 +200,8 @@ impl Planner for Reader {
         let own = KeyStore::of_user(&env);
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
         let mut places = Places { env: &env, credentials, store: keys.or(own.as_ref()), prompt: None };
-        let resolved = resolve(config, &mut places).map_err(|errors| {
-            let problem = |error: config::secrets::SecretError| Problem {
-                key: error.purpose,
-                line: None,
-                message: error.message,
-                remedy: error.remedy,
-            };
-            errors.into_iter().map(problem).collect::<Vec<_>>()
-        })?;
+        let resolved =
+            resolve(config, &mut places).map_err(|errors| errors.into_iter().map(fault_of).collect::<Vec<_>>())?;
         for note in &resolved.notes {
             tracing::warn!(show = config.show.name, note, "A secret has a note.");
         }
@@ -177,7 +212,7 @@ impl Planner for Reader {
         let mut launch = self.launch.clone();
         let own = ["bridge", "--show", &config.show.name].map(Into::into);
         launch.arguments.splice(0..0, own);
-        launch.secret_variables = secret_variables(config);
+        launch.secret_variables.extend(secret_variables(config));
         Ok(launch)
     }
 }

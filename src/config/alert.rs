@@ -18,6 +18,33 @@ pub struct AlertConfig {
     pub codes: Vec<String>,
     /// What it does.
     pub action: AlertAction,
+    /// Where the secret is kept that its webhook's posts are signed with.
+    #[serde(default)]
+    pub secret: Option<SecretRef>,
+}
+
+/// An alert of the daemon: about what happens in its shows and in itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DaemonAlert {
+    /// Its name.
+    pub name: String,
+    /// The shows that it is about, each with `*` at its end for all that begin so; all, and the daemon itself, where there
+    /// is none.
+    pub shows: Vec<String>,
+    /// What it is about, and what it does.
+    pub alert: AlertConfig,
+}
+
+impl DaemonAlert {
+    /// Whether it is about an event of `show`.
+    pub fn is_about(&self, show: &str, level: Level, code: &str) -> bool {
+        (self.shows.is_empty() || self.shows.iter().any(|pattern| fits(pattern, show)))
+            && self.alert.is_about(level, code)
+    }
+}
+
+fn fits(pattern: &str, text: &str) -> bool {
+    pattern.strip_suffix('*').map_or(text == pattern, |beginning| text.starts_with(beginning))
 }
 
 /// What an alert does.
@@ -57,11 +84,7 @@ impl fmt::Debug for WrittenUrl {
 impl AlertConfig {
     /// Whether it is about an event of this level and code.
     pub fn is_about(&self, level: Level, code: &str) -> bool {
-        let fits = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(beginning) => code.starts_with(beginning),
-            None => code == pattern,
-        };
-        level >= self.level && (self.codes.is_empty() || self.codes.iter().any(fits))
+        level >= self.level && (self.codes.is_empty() || self.codes.iter().any(|pattern| fits(pattern, code)))
     }
 }
 
@@ -101,6 +124,7 @@ mod tests {
             level,
             codes: codes.iter().map(|code| (*code).to_owned()).collect(),
             action: AlertAction::Command(vec!["/bin/true".into()]),
+            secret: None,
         };
         for (alert, level, code, expected) in [
             (alert(Level::Warning, &[]), Level::Info, "output.live", false),

@@ -33,14 +33,14 @@ pub mod units;
 mod tests;
 
 pub use address::looks_like_key;
-pub use alert::{AlertAction, AlertConfig, WrittenUrl};
+pub use alert::{AlertAction, AlertConfig, DaemonAlert, WrittenUrl};
 pub use defaults::CLOSING;
 pub use file::load;
 pub use known::{CUSTOM, Known, PresetDefaults, SpaceLinkReader};
 pub use link::{RunOptions, from_link, source_of};
 pub use live::live_output;
 pub use problem::Problem;
-pub use read::read;
+pub use read::{read, read_alerts};
 pub use secrets::Secrets;
 
 /// Everything a bridge needs to carry one show.

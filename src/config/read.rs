@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::known::Known;
 use super::problem::{Problem, Report};
 use super::section::Section;
-use super::{ShowConfig, ShowSettings};
+use super::{DaemonAlert, ShowConfig, ShowSettings};
 
 mod alert;
 mod media;
@@ -31,6 +31,22 @@ pub fn read(text: &str, base_dir: &Path, known: Known<'_>) -> Result<ShowConfig,
         Some(config) if report.is_clean() => Ok(config),
         _ => Err(report.into_problems()),
     }
+}
+
+/// Reads the daemon's own configuration: its alerts.
+///
+/// # Errors
+/// Every fault in the file, in its order.
+pub fn read_alerts(text: &str, base_dir: &Path) -> Result<Vec<DaemonAlert>, Vec<Problem>> {
+    let report = Report::about(text);
+    let (document, faults) = DeTable::parse_recoverable(text);
+    for fault in &faults {
+        report.add_syntax(fault.span().map(|span| span.start), fault.message());
+    }
+    let mut root = Section::root(document.get_ref(), &report);
+    let alerts = alert::daemon_alerts(&mut root, base_dir);
+    root.finish();
+    if report.is_clean() { Ok(alerts) } else { Err(report.into_problems()) }
 }
 
 /// Every key that a file may have, as paths such as `output[].key_env`.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::key_store::{KeyStore, SavedKey};
-use super::{AlertAction, OutputConfig, SecretRef, ShowConfig, SourceKind};
+use super::{AlertAction, AlertConfig, DaemonAlert, OutputConfig, SecretRef, ShowConfig, SourceKind};
 use crate::secret::Secret;
 
 /// Longest secret that is read, in bytes: X's longest cookie has 160.
@@ -21,7 +21,7 @@ const MAX_SECRET: usize = 4096;
 const MAX_HANDOVER: usize = 4 << 20;
 
 /// The secrets of one show by purpose: `output.NAME.key`, `source.INDEX.auth_token`, `source.INDEX.ct0`,
-/// `alert.INDEX.webhook`.
+/// `alert.INDEX.webhook`, `alert.INDEX.secret`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Secrets(BTreeMap<String, Secret>);
 
@@ -100,6 +100,11 @@ impl Secrets {
         self.get(&format!("alert.{index}.webhook"))
     }
 
+    /// What the posts of an alert's webhook are signed with; `index` counts from 0.
+    pub fn alert_secret(&self, index: usize) -> Option<&Secret> {
+        self.get(&format!("alert.{index}.secret"))
+    }
+
     /// `text` with every secret replaced.
     pub fn redact(&self, text: &str) -> String {
         self.0.values().fold(text.to_owned(), |text, secret| secret.redact(&text))
@@ -160,9 +165,18 @@ pub fn resolve(config: &ShowConfig, places: &mut Places<'_>) -> Result<Resolved,
             resolver.add(format!("output.{}.key", output.name), reference, Some(output));
         }
     }
-    for (index, alert) in config.alerts.iter().enumerate() {
-        resolver.add_webhook(format!("alert.{index}.webhook"), &alert.action);
-    }
+    resolver.add_alerts(config.alerts.iter());
+    let Resolver { found, errors, .. } = resolver;
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+/// Finds the secrets of the daemon's own alerts.
+///
+/// # Errors
+/// Every secret that could not be had.
+pub fn resolve_alerts(alerts: &[DaemonAlert], places: &mut Places<'_>) -> Result<Resolved, Vec<SecretError>> {
+    let mut resolver = Resolver { places, seen: HashMap::new(), found: Resolved::default(), errors: Vec::new() };
+    resolver.add_alerts(alerts.iter().map(|one| &one.alert));
     let Resolver { found, errors, .. } = resolver;
     if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
@@ -204,6 +218,15 @@ impl Resolver<'_, '_> {
                 } else {
                     self.errors.push(error);
                 }
+            }
+        }
+    }
+
+    fn add_alerts<'c>(&mut self, alerts: impl Iterator<Item = &'c AlertConfig>) {
+        for (index, alert) in alerts.enumerate() {
+            self.add_webhook(format!("alert.{index}.webhook"), &alert.action);
+            if let Some(reference) = &alert.secret {
+                self.add(format!("alert.{index}.secret"), reference, None);
             }
         }
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::paths;
 use crate::alert::{Event, Level};
 use crate::clock::Clock;
 use crate::text::plain;
@@ -26,7 +27,7 @@ const BATCH: usize = 64;
 /// Something that happened in a show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ShowEvent {
-    /// The show's name.
+    /// The show's name; empty for the daemon itself.
     pub show: String,
     /// The process that tells it: the bridge, or the daemon itself. With the event's id it names the event for ever.
     pub pid: u32,
@@ -102,7 +103,8 @@ impl Hub {
     }
 
     /// Remembers what the bridge `pid` of `show` told.
-    pub fn push(&self, show: &str, pid: u32, event: Event) {
+    pub fn push(&self, show: &str, pid: u32, mut event: Event) {
+        paths::clean_event(&mut event);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.newest += 1;
         let number = memory.newest;
@@ -113,8 +115,13 @@ impl Hub {
         self.newest.send_replace(number);
     }
 
-    /// Tells something of `show` that no bridge can tell.
+    /// Tells something of `show` that no bridge can tell; of the daemon itself if it names none.
     pub fn tell(&self, show: &str, level: Level, code: &str, message: String, remedy: Option<&str>) {
+        self.report(show, "daemon", level, code, message, remedy);
+    }
+
+    /// Tells something about `subject`, in `show` or in the daemon itself.
+    pub fn report(&self, show: &str, subject: &str, level: Level, code: &str, message: String, remedy: Option<&str>) {
         // Faults quote what they complain about.
         let message = plain(&message, TEXT_MAX);
         let id = {
@@ -132,7 +139,7 @@ impl Hub {
             at: self.clock.wall(),
             level,
             code: code.to_owned(),
-            subject: "daemon".to_owned(),
+            subject: subject.to_owned(),
             message,
             remedy: remedy.map(str::to_owned),
             doing: None,

@@ -5,10 +5,12 @@
 //! without it, and a daemon that starts finds them again. What a configuration means is asked of a [`Planner`], since the
 //! stages' own readers are joined in the command line.
 
+pub mod alerts;
 mod fan;
 pub mod folders;
 pub mod http;
 pub mod hub;
+mod paths;
 pub mod plan;
 pub mod recordings;
 pub mod roster;

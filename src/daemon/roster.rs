@@ -13,7 +13,7 @@ use super::plan::Planner;
 use super::ward::Common;
 use super::{DaemonError, Origin, Settings, Standing, Ward};
 use crate::alert::Level;
-use crate::bridge::state_folder::StateFolder;
+use crate::bridge::state_folder::{StateError, StateFolder};
 use crate::clock::Clock;
 use crate::config::{Problem, ShowConfig};
 use crate::supervisor::Order;
@@ -36,9 +36,19 @@ pub enum RosterError {
     /// There are too many.
     #[error("there are {SHOWS_MAX} shows already: delete some that are over")]
     Full,
+    /// The disk is full.
+    #[error("there is no room for it on the disk of the state: free some space")]
+    NoRoom,
     /// The file system refused.
     #[error("the show cannot be kept: {0}")]
     Io(String),
+}
+
+impl From<io::Error> for RosterError {
+    fn from(error: io::Error) -> Self {
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        if full { Self::NoRoom } else { Self::Io(error.to_string()) }
+    }
 }
 
 /// All shows by name.
@@ -177,7 +187,10 @@ impl Roster {
             return Err(RosterError::Full);
         }
         let ward = Ward::take(name, origin, config, &self.settings.state, Arc::clone(&self.common));
-        let ward = ward.map_err(|error| RosterError::Io(error.to_string()))?;
+        let ward = ward.map_err(|error| match error {
+            StateError::Io { error, .. } => error.into(),
+            error => RosterError::Io(error.to_string()),
+        })?;
         shows.insert(name.to_owned(), Arc::clone(&ward));
         Ok(ward)
     }
@@ -234,7 +247,7 @@ impl Roster {
         let folders = &self.common.folders;
         if let Err(error) = super::folders::replace(&folders.show_file(&name), text.as_bytes()) {
             self.shows.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
-            return Err(RosterError::Io(error.to_string()));
+            return Err(error.into());
         }
         folders.save_wish(&name, Wish::Off, self.common.clock.wall());
         Ok(ward)
@@ -246,7 +259,7 @@ impl Roster {
     /// When the file system refuses.
     pub fn replace(&self, ward: &Ward, config: ShowConfig, text: &str) -> Result<(), RosterError> {
         let file = self.common.folders.show_file(ward.name());
-        super::folders::replace(&file, text.as_bytes()).map_err(|error| RosterError::Io(error.to_string()))?;
+        super::folders::replace(&file, text.as_bytes())?;
         ward.set_config(Ok(config));
         Ok(())
     }

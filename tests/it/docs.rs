@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Where an event's code begins.
-const FAMILIES: [&str; 12] = [
+const FAMILIES: [&str; 13] = [
     "alert",
     "bridge",
     "daemon",
@@ -18,6 +18,7 @@ const FAMILIES: [&str; 12] = [
     "show",
     "slate",
     "source",
+    "webhook",
 ];
 
 /// Words of the same form that are no events: files, keys of the configuration.

@@ -3,9 +3,11 @@
 //! Each alert reads the stream's memory at its own pace: a slow one delays no other, and nothing waits for any. That an
 //! alert fails is an event itself, once, and never taken to an alert.
 
+mod carrier;
 mod command;
 mod payload;
 mod queue;
+mod sign;
 mod webhook;
 
 use std::time::Duration;
@@ -14,12 +16,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Events, Report};
+use super::{Event, Events, Report};
 use crate::clock::Clock;
 use crate::config::{AlertAction, AlertConfig, Secrets};
 use payload::Payload;
 use queue::Queue;
-use webhook::Webhook;
+
+pub use carrier::{Carrier, Letter, Tried};
+pub use sign::Signer;
+pub use webhook::Webhook;
 
 /// Beginning of the codes that are about alerts themselves.
 const OWN_CODES: &str = "alert.";
@@ -34,6 +39,12 @@ const LAST_WORD: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 struct Undelivered(String);
+
+/// A name of an event that no other one has: a process's number can come again, but not with the same event at the same
+/// moment.
+pub fn event_id(show: &str, pid: u32, event: &Event) -> String {
+    format!("{show}.{pid}.{}.{}", event.id, event.at.as_millisecond())
+}
 
 /// The alerts of one show at work.
 #[derive(Debug)]
@@ -110,7 +121,9 @@ impl Way {
         }
         let url = secrets.alert_webhook(index).and_then(|url| Url::parse(url.expose()).ok());
         let url = url.ok_or_else(|| Undelivered("its address was not handed over".to_owned()))?;
-        Webhook::new(url).map(Self::Webhook)
+        let signer = secrets.alert_secret(index).cloned().map(Signer::new).transpose();
+        let signer = signer.map_err(|error| Undelivered(error.to_owned()))?;
+        Webhook::new(url, signer).map(Self::Webhook)
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use url::Url;
 
-use super::Undelivered;
+use super::carrier::Tried;
 use super::payload::Payload;
+use super::sign::Signer;
+use super::{Undelivered, event_id};
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::net::{HttpClient, HttpSettings, NetError, Request};
@@ -17,6 +20,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Largest answer that is read; nobody looks at it.
 const MAX_ANSWER: usize = 64 << 10;
 
+/// The status of a receiver that wants nothing any more.
+const GONE: u16 = 410;
+
 /// Tries of one event.
 const TRIES: u32 = 3;
 
@@ -26,29 +32,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// One webhook.
 #[derive(Debug)]
-pub(super) struct Webhook {
+pub struct Webhook {
     client: HttpClient,
     url: Secret,
+    signer: Option<Signer>,
     first_pause: Duration,
-}
-
-/// How one try went.
-enum Try {
-    Done,
-    Again(Undelivered),
-    Never(Undelivered),
 }
 
 impl Webhook {
     /// A webhook at the operator's own address, which may be one of this machine.
-    pub(super) fn new(url: Url) -> Result<Self, Undelivered> {
+    pub(super) fn new(url: Url, signer: Option<Signer>) -> Result<Self, Undelivered> {
         let settings = HttpSettings {
             user_agent: concat!("spacebridge/", env!("CARGO_PKG_VERSION")).to_owned(),
             operator_urls: vec![url.clone()],
             ..HttpSettings::default()
         };
         let client = HttpClient::new(settings).map_err(|error| Undelivered(error.to_string()))?;
-        Ok(Self { client, url: Secret::new(url), first_pause: FIRST_PAUSE })
+        Ok(Self { client, url: Secret::new(url), signer, first_pause: FIRST_PAUSE })
     }
 
     /// Posts the event; tries again where that can help.
@@ -56,40 +56,52 @@ impl Webhook {
     /// # Errors
     /// [`Undelivered`] when the address did not take it.
     pub(super) async fn post(&self, payload: &Payload<'_>, clock: &Clock) -> Result<(), Undelivered> {
+        let id = event_id(payload.show, std::process::id(), payload.event);
         let mut backoff = Backoff::new(self.first_pause, LONGEST_PAUSE);
         loop {
-            match self.post_once(payload).await {
-                Try::Done => return Ok(()),
-                Try::Never(error) => return Err(error),
-                Try::Again(error) if backoff.attempts() + 1 >= TRIES => return Err(error),
-                Try::Again(_) => clock.sleep(backoff.next_delay()).await,
+            match self.post_once(payload, &id, clock.wall()).await {
+                Tried::Done => return Ok(()),
+                Tried::Gone => return Err(Undelivered(answered(GONE))),
+                Tried::Never(error) => return Err(Undelivered(error)),
+                Tried::Again(error, _) if backoff.attempts() + 1 >= TRIES => return Err(Undelivered(error)),
+                Tried::Again(..) => clock.sleep(backoff.next_delay()).await,
             }
         }
     }
 
-    async fn post_once(&self, payload: &Payload<'_>) -> Try {
+    /// Posts the event once; `id` and `at` are what the receiver tells a repeated or an old one by.
+    pub(super) async fn post_once(&self, payload: &Payload<'_>, id: &str, at: Timestamp) -> Tried {
         let Ok(url) = Url::parse(self.url.expose()) else {
-            return Try::Never(Undelivered("its address is none".to_owned()));
+            return Tried::Never("its address is none".to_owned());
         };
-        let request = Request::post_json(url, payload.json().into(), MAX_ANSWER, TIME_LIMIT);
+        let (body, second) = (payload.json(), at.as_second());
+        let signature = self.signer.as_ref().map(|signer| signer.sign(id, second, &body));
+        let request = Request::post_json(url, body.into(), MAX_ANSWER, TIME_LIMIT)
+            .header("webhook-id", id)
+            .header("webhook-timestamp", second.to_string());
+        let request = match signature {
+            Some(signature) => request.header("webhook-signature", signature),
+            None => request,
+        };
         match self.client.send(request).await {
             Ok(answer) => match answer.status {
-                200..300 => Try::Done,
-                status @ (429 | 500..600) => Try::Again(answered(status)),
-                status => Try::Never(answered(status)),
+                200..300 => Tried::Done,
+                GONE => Tried::Gone,
+                status @ (408 | 425 | 429 | 500..600) => Tried::Again(answered(status), answer.rate.retry_after),
+                status => Tried::Never(answered(status)),
             },
             // It took the event and then had more to say than anybody wants to know.
-            Err(NetError::TooLarge(_)) => Try::Done,
+            Err(NetError::TooLarge(_)) => Tried::Done,
             Err(error) => {
-                let told = Undelivered(self.url.redact(&error.to_string()));
-                if error.is_permanent() { Try::Never(told) } else { Try::Again(told) }
+                let told = self.url.redact(&error.to_string());
+                if error.is_permanent() { Tried::Never(told) } else { Tried::Again(told, None) }
             }
         }
     }
 }
 
-fn answered(status: u16) -> Undelivered {
-    Undelivered(format!("its webhook answered {status}"))
+fn answered(status: u16) -> String {
+    format!("its webhook answered {status}")
 }
 
 #[cfg(test)]
@@ -118,6 +130,7 @@ mod tests {
         let got = Got::default();
         let answer = move |State(got): State<Got>, headers: HeaderMap, body: Bytes| async move {
             assert_eq!(headers["content-type"], "application/json");
+            assert!(headers.contains_key("webhook-id") && headers.contains_key("webhook-timestamp"));
             let mut got = got.lock().expect("no panic");
             got.push(body);
             let status = statuses[(got.len() - 1).min(statuses.len() - 1)];
@@ -133,7 +146,7 @@ mod tests {
     }
 
     async fn post(url: Url) -> Result<(), Undelivered> {
-        let webhook = Webhook { first_pause: Duration::from_millis(5), ..Webhook::new(url).expect("a client") };
+        let webhook = Webhook { first_pause: Duration::from_millis(5), ..Webhook::new(url, None).expect("a client") };
         webhook.post(&Payload { show: "night", event: &event(), left_out: 3 }, &Clock::system()).await
     }
 
@@ -165,7 +178,8 @@ mod tests {
             let error = post(Url::parse(url).expect("a url")).await.expect_err("nobody is there").to_string();
             assert!(!error.contains("canary"), "{error}");
         }
-        let webhook = Webhook::new(Url::parse("https://hooks.example.com/canary").expect("a url")).expect("a client");
+        let url = Url::parse("https://hooks.example.com/canary").expect("a url");
+        let webhook = Webhook::new(url, None).expect("a client");
         assert!(!format!("{:?}", webhook.url).contains("canary"));
     }
 }

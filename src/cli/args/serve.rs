@@ -11,6 +11,9 @@ pub struct ServeArgs {
     /// Address and port; any other than this machine's own needs TLS or a proxy
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8480")]
     pub listen: SocketAddr,
+    /// The daemon's own configuration: who is told of what happens
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Folder of show files, each as `run --config` reads it [default: shows in the configuration folder]
     #[arg(long, value_name = "DIR")]
     pub shows: Option<PathBuf>,

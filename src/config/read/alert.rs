@@ -5,8 +5,9 @@ use std::path::Path;
 use super::Section;
 use super::output::secret;
 use crate::alert::Level;
+use crate::config::address::plain_name;
 use crate::config::alert::webhook_url;
-use crate::config::{AlertAction, AlertConfig, WrittenUrl};
+use crate::config::{AlertAction, AlertConfig, DaemonAlert, WrittenUrl};
 
 /// More than these is a slip of the pen: each is a task and may be a process.
 const MAX_ALERTS: usize = 16;
@@ -26,12 +27,42 @@ pub(super) fn alerts(root: &mut Section<'_>, base: &Path) -> Vec<AlertConfig> {
     sections.into_iter().filter_map(|section| alert(section, base)).collect()
 }
 
+/// The sections `[[alert]]` of the daemon's own configuration: with a name, and the shows that each is about.
+pub(in crate::config) fn daemon_alerts(root: &mut Section<'_>, base: &Path) -> Vec<DaemonAlert> {
+    let sections = root.sections("alert");
+    if sections.len() > MAX_ALERTS {
+        root.problem("alert", format!("there are more than {MAX_ALERTS}"), "Let one command tell several people");
+        return Vec::new();
+    }
+    let mut alerts: Vec<DaemonAlert> = Vec::new();
+    for (index, mut section) in sections.into_iter().enumerate() {
+        let name = section.text("name").unwrap_or_else(|| format!("alert-{}", index + 1));
+        let name = plain_name(&name).unwrap_or_else(|(message, remedy)| {
+            section.problem("name", message, remedy);
+            String::new()
+        });
+        if alerts.iter().any(|other| other.name == name) {
+            section.problem("name", "names another alert too", "Give each a name of its own");
+        }
+        let shows = section.texts("shows").unwrap_or_default();
+        if shows.len() > MAX_ITEMS || shows.iter().any(|show| show.is_empty() || show.len() > 128) {
+            section.problem("shows", "holds something that is no show", "Write names, or their beginning and a star");
+        }
+        alerts.extend(alert(section, base).map(|alert| DaemonAlert { name, shows, alert }));
+    }
+    alerts
+}
+
 fn alert(mut section: Section<'_>, base: &Path) -> Option<AlertConfig> {
     let level = level(&mut section);
     let codes = codes(&mut section);
     let action = action(&mut section, base);
+    let kept = secret(&mut section, "secret", base);
+    if kept.is_some() && matches!(action, Some(AlertAction::Command(_))) {
+        section.problem("secret_env", "signs nothing: the alert runs a command", "Leave the secret out");
+    }
     section.finish();
-    Some(AlertConfig { level: level?, codes: codes?, action: action? })
+    Some(AlertConfig { level: level?, codes: codes?, action: action?, secret: kept })
 }
 
 fn level(section: &mut Section<'_>) -> Option<Level> {
@@ -155,6 +186,30 @@ mod tests {
             let told: Vec<String> = found.iter().map(ToString::to_string).collect();
             assert!(told.len() == 1 && told[0].contains(expected), "{tail}: {told:?}");
             assert!(!told[0].contains("canary"), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn an_alert_of_the_daemon_has_a_name_and_shows_and_every_fault_is_told() {
+        let read = |text: &str| crate::config::read_alerts(text, Path::new("/srv"));
+        let two = "[[alert]]\ncommand = [\"tell\"]\n[[alert]]\nname = \"pager\"\nshows = [\"friday*\", \"night\"]\nlevel = \
+                   \"error\"\nwebhook_file = \"hook.url\"\nsecret_env = \"HOOK_SECRET\"\n";
+        let alerts = read(two).expect("fine");
+        assert_eq!((alerts[0].name.as_str(), alerts[1].name.as_str()), ("alert-1", "pager"));
+        assert_eq!(alerts[1].alert.secret, Some(SecretRef::Env("HOOK_SECRET".into())));
+        for (show, expected) in [("friday-2", true), ("night", true), ("nightly", false), ("", false)] {
+            assert_eq!(alerts[1].is_about(show, Level::Error, "a.b"), expected, "{show}");
+        }
+        assert!(alerts[0].is_about("", Level::Warning, "daemon.disk_low"));
+        for (text, expected) in [
+            ("[[alert]]\nname = \"../x\"\ncommand = [\"a\"]", "alert[1].name"),
+            ("[[alert]]\nshows = [\"\"]\ncommand = [\"a\"]", "alert[1].shows"),
+            ("[[alert]]\ncommand = [\"a\"]\nsecret_env = \"A\"", "signs nothing"),
+            ("[[alert]]\ncommand = [\"a\"]\n[[alert]]\nname = \"alert-1\"\ncommand = [\"b\"]", "names another alert"),
+            ("[[alart]]\n", "alart"),
+        ] {
+            let told: Vec<String> = read(text).expect_err(text).iter().map(ToString::to_string).collect();
+            assert!(told[0].contains(expected), "{text}: {told:?}");
         }
     }
 }

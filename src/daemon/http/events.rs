@@ -39,6 +39,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What a reader wants.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// The status of the show (of every show) too, four times a second.
     #[serde(default)]

@@ -12,7 +12,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::access::Role;
 use super::listen::Peer;
+use super::page;
 use super::problem::Problem;
+use super::reference;
 use super::{COOKIE, Door};
 
 /// Time from a request to its answer; streams have begun theirs by then.
@@ -36,6 +38,8 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// Paths that need no token: they tell nothing of any show.
 fn is_public(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz" | "/api/v1/openapi.json" | "/api/v1/session")
+        || page::is_page(path)
+        || reference::is_part(path)
 }
 
 /// Lets a request in, and gives every answer its headers and its form.

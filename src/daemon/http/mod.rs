@@ -2,8 +2,10 @@
 //! is asked of the roster. Nothing here decides about a show.
 
 mod access;
+mod alerts;
 mod chorus;
 mod creates;
+mod document;
 mod draft;
 mod events;
 mod guard;
@@ -12,9 +14,11 @@ mod listen;
 mod live;
 mod metrics;
 mod orders;
+mod page;
 mod presets;
 mod problem;
 mod recordings;
+mod reference;
 mod session;
 mod shows;
 mod steer;
@@ -32,10 +36,10 @@ use tokio_native_tls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::alerts::Alerts;
 use super::recordings::Shelf;
 use super::recordings::jobs::Jobs;
 use super::roster::Roster;
@@ -43,6 +47,7 @@ use super::{DaemonError, folders};
 use crate::clock::Clock;
 use access::{Failures, Role, Tokens};
 use creates::Creates;
+use document::{Document, finished};
 
 /// Name of the session's cookie.
 const COOKIE: &str = "spacebridge_session";
@@ -67,6 +72,7 @@ pub struct DoorSettings {
 #[derive(Clone)]
 struct Door {
     roster: Arc<Roster>,
+    alerts: Arc<Alerts>,
     shelf: Arc<Shelf>,
     jobs: Arc<Jobs>,
     tokens: Arc<Tokens>,
@@ -91,30 +97,8 @@ impl Door {
     }
 }
 
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "spacebridge", description = "Shows of a spacebridge daemon: see, make, start, steer and end them."),
-    modifiers(&Doors),
-    security(("token" = []), ("session" = [])),
-    components(schemas(super::hub::ShowEvent))
-)]
-struct Document;
-
-/// The two ways in.
-struct Doors;
-
-impl utoipa::Modify for Doors {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let components = document.components.get_or_insert_default();
-        let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-        components.add_security_scheme("token", bearer);
-        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE)));
-        components.add_security_scheme("session", cookie);
-    }
-}
-
-fn routes_and_document() -> (Router<Door>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Document::openapi())
+fn routes_and_document() -> (Router<Door>, serde_json::Value) {
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(shows::list, shows::create))
         .routes(routes!(shows::show, shows::replace, shows::delete))
         .routes(routes!(orders::start))
@@ -123,6 +107,9 @@ fn routes_and_document() -> (Router<Door>, utoipa::openapi::OpenApi) {
         .routes(routes!(orders::sources, orders::set_source))
         .routes(routes!(orders::outputs, steer::add_output))
         .routes(routes!(orders::output))
+        .routes(routes!(alerts::standing))
+        .routes(routes!(alerts::receivers))
+        .routes(routes!(alerts::test))
         .merge(steer::routes())
         .merge(recordings::routes())
         .routes(routes!(events::of_all))
@@ -131,14 +118,17 @@ fn routes_and_document() -> (Router<Door>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::metrics))
-        .split_for_parts()
+        .split_for_parts();
+    (router, finished(&document))
 }
 
 fn router(door: Door) -> Router {
     let (router, document) = routes_and_document();
     let document = Arc::new(document);
     router
+        .merge(reference::routes())
         .route("/api/v1/openapi.json", axum::routing::get(async move || Json((*document).clone())))
+        .merge(page::routes())
         .fallback(async || {
             problem::Problem::new("no-route", "Everything that there is stands in /api/v1/openapi.json.")
         })
@@ -156,7 +146,7 @@ async fn work(jobs: Arc<Jobs>, token: CancellationToken) {
 /// # Errors
 /// Never, in a program that was tested.
 pub fn document() -> Result<String, serde_json::Error> {
-    routes_and_document().1.to_pretty_json()
+    serde_json::to_string_pretty(&routes_and_document().1)
 }
 
 /// A door that listens and does not answer yet.
@@ -205,7 +195,13 @@ impl Opened {
     ///
     /// # Errors
     /// When the tokens cannot be read.
-    pub async fn serve(self, roster: Arc<Roster>, clock: Clock, token: CancellationToken) -> Result<(), DaemonError> {
+    pub async fn serve(
+        self,
+        roster: Arc<Roster>,
+        alerts: Arc<Alerts>,
+        clock: Clock,
+        token: CancellationToken,
+    ) -> Result<(), DaemonError> {
         let folders = roster.folders();
         let tokens = Tokens::open(folders, clock.clone()).map_err(DaemonError::at(folders.file("operate.token")))?;
         let creates = Creates::open(folders.file("creates.json"), clock.clone());
@@ -223,6 +219,7 @@ impl Opened {
             shelf: Arc::new(Shelf::new(Arc::clone(&roster))),
             jobs,
             roster,
+            alerts,
         };
         listen::serve(self.listener, self.tls, router(door), token).await;
         drop(working);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::bridge::client::ClientError;
 use crate::config;
 use crate::daemon::Refusal;
+use crate::daemon::paths::without_paths;
 use crate::daemon::roster::RosterError;
 
 /// One fault of a configuration.
@@ -26,8 +27,13 @@ pub(super) struct Fault {
 
 impl From<&config::Problem> for Fault {
     fn from(problem: &config::Problem) -> Self {
-        let config::Problem { key, line, message, remedy } = problem.clone();
-        Self { key, line, message, remedy }
+        let clean = |text: &str| without_paths(text).into_owned();
+        Self {
+            key: clean(&problem.key),
+            line: problem.line,
+            message: clean(&problem.message),
+            remedy: clean(&problem.remedy),
+        }
     }
 }
 
@@ -68,6 +74,7 @@ const CODES: &[(&str, StatusCode, &str)] = &[
     ("no-route", StatusCode::NOT_FOUND, "There is nothing here."),
     ("no-show", StatusCode::NOT_FOUND, "There is no show of this name."),
     ("no-output", StatusCode::NOT_FOUND, "The show has no output of this name."),
+    ("no-webhook", StatusCode::NOT_FOUND, "There is no webhook of this name."),
     ("no-recording", StatusCode::NOT_FOUND, "There is no such recording."),
     ("no-file", StatusCode::NOT_FOUND, "The recording has no file of this name."),
     ("no-job", StatusCode::NOT_FOUND, "There is no job of this id."),
@@ -89,6 +96,7 @@ const CODES: &[(&str, StatusCode, &str)] = &[
     ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The daemon failed."),
     ("bridge-broken", StatusCode::BAD_GATEWAY, "The show's bridge gave no usable answer."),
     ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "Too many at one time."),
+    ("no-room", StatusCode::INSUFFICIENT_STORAGE, "The disk is full."),
     ("bridge-silent", StatusCode::GATEWAY_TIMEOUT, "The show's bridge does not answer."),
 ];
 
@@ -103,7 +111,7 @@ impl Problem {
             code,
             title,
             status: status.as_u16(),
-            detail: detail.into().into(),
+            detail: without_paths(&detail.into()).into(),
             faults: Vec::new(),
             retry_after: None,
         }
@@ -167,6 +175,7 @@ impl From<RosterError> for Problem {
         let code = match error {
             RosterError::Exists(_) => "show-exists",
             RosterError::Full => "overloaded",
+            RosterError::NoRoom => "no-room",
             RosterError::Io(_) => "internal",
         };
         Self::new(code, format!("It was not made: {error}."))

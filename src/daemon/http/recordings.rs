@@ -83,6 +83,7 @@ async fn aside<T: Send + 'static>(door: &Door, work: impl FnOnce(&Shelf) -> Answ
 
 /// Which recordings are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Wanted {
     /// Only those of this show.
     show: Option<String>,
@@ -138,6 +139,7 @@ async fn delete(State(door): State<Door>, Path(id): Path<String>) -> Answer<Stat
 
 /// Which piece of a waveform is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Drawn {
     /// Of this session; the first one's where none is named.
     session: Option<String>,

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::Fault;
+use crate::daemon::paths::without_paths;
 use crate::daemon::{Origin, Standing, WardView};
 use crate::status::{OutputState, ShowState, ShowStatus};
 
@@ -88,7 +89,7 @@ impl From<&WardView> for ShowSummary {
             origin: if view.origin == Origin::Api { OriginView::Api } else { OriginView::File },
             standing: view.standing,
             on_the_air: view.on_the_air,
-            why: view.why.clone(),
+            why: view.why.as_deref().map(|why| without_paths(why).into_owned()),
             faults: view.faults.iter().map(Fault::from).collect(),
             state: status.map(|status| status.state),
             words: status.map(|status| status.words.clone()),

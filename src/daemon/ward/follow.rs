@@ -8,6 +8,7 @@ use super::keys::Given;
 use crate::alert::Level;
 use crate::bridge::client::ClientError;
 use crate::bridge::protocol::{EventPlace, Update};
+use crate::daemon::paths;
 use crate::status::{ShowState, ShowStatus};
 
 /// Pause before a bridge is looked for again.
@@ -55,7 +56,8 @@ async fn read_on(
                 let pid = place.and_then(|place| place.pid).unwrap_or_default();
                 ward.common.hub.push(&ward.name, pid, event);
             }
-            Update::Status(status) => {
+            Update::Status(mut status) => {
+                paths::clean_status(Arc::make_mut(&mut status));
                 let orphan = status.bridge.orphaned.then_some(status.bridge.pid);
                 ward.give_back(&status, given);
                 ward.seen.send_replace((true, Some(status)));

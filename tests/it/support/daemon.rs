@@ -46,24 +46,66 @@ impl House {
 
     /// Starts a daemon and waits until it answers.
     pub(crate) async fn serve(&self, options: &[&str]) -> Daemon {
-        let mut daemon = self.spawn(options);
+        let daemon = self.spawn(options);
+        self.heard(daemon, Path::new("")).await
+    }
+
+    /// The same with the state on a disk of its own of so many megabytes.
+    pub(crate) async fn serve_on_small_disk(&self, options: &[&str], megabytes: u32) -> Daemon {
+        fs::create_dir_all(self.state()).expect("a folder");
+        let mut command = Command::new(super::process::find("unshare"));
+        command.arg("--mount");
+        if !rustix::process::geteuid().is_root() {
+            command.arg("--map-root-user");
+        }
+        let mount =
+            format!("set -e\nmount -t tmpfs -o size={megabytes}m none \"$SPACEBRIDGE_STATE\"\nexec \"$0\" \"$@\"");
+        command.args(["sh", "-c", &mount, PROGRAM]);
+        let daemon = self.start(command, options);
+        let behind = PathBuf::from(format!("/proc/{}/root", daemon.pid()));
+        self.heard(daemon, &behind).await
+    }
+
+    /// Fills the disk that is under the state of `daemon`.
+    pub(crate) fn fill(&self, daemon: &Daemon) {
+        let mut filler = File::create(self.filler(daemon)).expect("a file");
+        // Pages, then bytes, until nothing goes in any more.
+        while std::io::Write::write_all(&mut filler, &[0; 4096]).is_ok() {}
+        while std::io::Write::write_all(&mut filler, &[0]).is_ok() {}
+    }
+
+    /// Makes room again.
+    pub(crate) fn empty(&self, daemon: &Daemon) {
+        fs::remove_file(self.filler(daemon)).expect("a file");
+    }
+
+    fn filler(&self, daemon: &Daemon) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{}", daemon.pid(), self.path("state/filler").display()))
+    }
+
+    /// Waits until it answers; its state is found below `root`.
+    async fn heard(&self, mut daemon: Daemon, root: &Path) -> Daemon {
         let said = eventually("the daemon listens", Duration::from_secs(20), || {
             assert!(daemon.child.try_wait().expect("a state").is_none(), "it ended: {}", daemon.said());
             daemon.said().lines().find_map(|line| Some(line.split_once("Listening at ")?.1.to_owned()))
         })
         .await;
         daemon.url = said.split(';').next().expect("an address").to_owned();
-        let token = |role: &str| fs::read_to_string(self.state().join(format!("serve/{role}.token"))).expect("a token");
+        let state = PathBuf::from(format!("{}{}", root.display(), self.state().display()));
+        let token = |role: &str| fs::read_to_string(state.join(format!("serve/{role}.token"))).expect("a token");
         (daemon.operate, daemon.view) = (token("operate"), token("view"));
         daemon
     }
 
     /// Starts a daemon at a free port.
     pub(crate) fn spawn(&self, options: &[&str]) -> Daemon {
+        self.start(Command::new(PROGRAM), options)
+    }
+
+    fn start(&self, mut command: Command, options: &[&str]) -> Daemon {
         let number = (1..).find(|number| !self.path(&format!("serve-{number}.log")).exists()).expect("a number");
         let log = self.path(&format!("serve-{number}.log"));
         let file = File::create(&log).expect("a file");
-        let mut command = Command::new(PROGRAM);
         command.arg("serve").arg("--shows").arg(self.path("shows")).arg("--data").arg(self.path("data"));
         if !options.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);

@@ -1,5 +1,6 @@
 //! What integration tests share: patience, free ports, turns, and real servers that end by their own process ids.
 
+pub(crate) mod browser;
 pub(crate) mod daemon;
 pub(crate) mod drill;
 pub(crate) mod measure;

@@ -15,6 +15,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("unshare", "util-linux"),
     ("ip", "iproute2"),
+    ("chromedriver", "chromium-driver"),
 ];
 
 /// Where the tool is; fails with the package that has it.
