@@ -341,6 +341,12 @@ pub struct RehearseArgs {
     /// Where the recording and the logs go
     #[arg(long, value_name = "DIR", default_value = "rehearsal")]
     pub folder: PathBuf,
+    /// Root of the state in which its bridge is found [default: in its own folder]
+    #[arg(long, hide = true)]
+    pub state: Option<PathBuf>,
+    /// Name of its show
+    #[arg(long, hide = true)]
+    pub show: Option<String>,
     /// Publish to the configuration's own ingests
     #[arg(long, requires = "config")]
     pub publish_for_real: bool,

@@ -33,14 +33,16 @@ pub(super) fn run(args: &RehearseArgs, global: &Global, known: Known<'_>) -> any
     let speed = args.speed.unwrap_or(plan.speed);
     anyhow::ensure!((1.0..=SPEED_MAX).contains(&speed), "--speed {speed} is not between 1 and {SPEED_MAX}");
     let publish_for_real = real_outputs(args, known, &plan, speed)?;
-    let state = folder.join(STATE);
-    let options = RehearsalOptions { folder: folder.clone(), state, plan, speed, publish_for_real, clock };
+    let state = args.state.clone().unwrap_or_else(|| folder.join(STATE));
+    let show = args.show.clone();
+    let root = state.clone();
+    let options = RehearsalOptions { folder, state, show, plan, speed, publish_for_real, clock };
     let face = if args.json { Face::Silent } else { Face::choose(false, false) };
     let on_screen = Arc::new(AtomicBool::new(false));
     let screen = on_screen.clone();
     let bridge = async |config: ShowConfig, secrets: Secrets| {
         screen.store(face == Face::Screen, Ordering::Relaxed);
-        let outcome = carry(&folder, &config, &secrets, face, global).await;
+        let outcome = carry(&root, &config, &secrets, face, global).await;
         screen.store(false, Ordering::Relaxed);
         outcome.unwrap_or_else(|error| RunOutcome { status: None, error: Some(format!("{error:#}")) })
     };
@@ -61,14 +63,13 @@ pub(super) fn run(args: &RehearseArgs, global: &Global, known: Known<'_>) -> any
 
 /// Runs the real bridge under the real supervisor, with its state beside the rehearsal's recording.
 async fn carry(
-    folder: &Path,
+    root: &Path,
     config: &ShowConfig,
     secrets: &Secrets,
     face: Face,
     global: &Global,
 ) -> anyhow::Result<RunOutcome> {
-    let root = folder.join(STATE);
-    let state = StateFolder::open_in(&root, &config.show.name)?;
+    let state = StateFolder::open_in(root, &config.show.name)?;
     let log = state.log();
     let prepared = Prepared {
         show: config.show.name.clone(),
@@ -76,7 +77,7 @@ async fn carry(
         secret_variables: prepare::secret_variables(config),
         closing: config.show.closing,
     };
-    let launch = run::launch(&prepared, root, global)?;
+    let launch = run::launch(&prepared, root.to_owned(), global)?;
     let carried = run::carry(state, launch, prepared, face).await?;
     let error = match carried.outcome {
         Outcome::Clean => None,

@@ -29,7 +29,7 @@ use crate::daemon::folders::Folders;
 use crate::daemon::http::{self, DoorSettings};
 use crate::daemon::hub::Hub;
 use crate::daemon::roster::Roster;
-use crate::daemon::{Planner, Settings};
+use crate::daemon::{Autos, Planner, Settings};
 use crate::supervisor::Launch;
 
 /// What is known of presets, links and images.
@@ -78,7 +78,9 @@ async fn serve(
     let token = CancellationToken::new();
     let tasks = TaskTracker::new();
     let alerts = Alerts::start(&alerts, &secrets, &roster, &clock, &token, &tasks);
-    let serving = tokio::spawn(door.serve(Arc::clone(&roster), alerts, clock, token.clone()));
+    let measuring = tokio::spawn(Arc::clone(&roster).measure());
+    let autos = Autos::start(&roster, &clock, &token, &tasks);
+    let serving = tokio::spawn(door.serve(Arc::clone(&roster), alerts, autos, clock, token.clone()));
     loop {
         match signals.next().await {
             Told::Stop => break,
@@ -98,6 +100,7 @@ async fn serve(
     } else if roster.all().iter().any(|ward| ward.view().on_the_air) {
         say("Stopping; the shows stay on the air, and the next `spacebridge serve` finds them.");
     }
+    measuring.abort();
     token.cancel();
     serving.await.context("the door broke")??;
     tasks.close();

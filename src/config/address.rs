@@ -97,7 +97,7 @@ pub(super) fn env_name(text: &str, key: &str) -> Result<String, Fault> {
 }
 
 /// Checks a name that becomes a folder's or a file's name.
-pub(super) fn plain_name(text: &str) -> Result<String, Fault> {
+pub(crate) fn plain_name(text: &str) -> Result<String, Fault> {
     let shape = (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
         && !text.starts_with('-');

@@ -52,6 +52,10 @@ impl Default for SlateTexts {
     }
 }
 
+pub(super) fn user_by_screen_name() -> String {
+    "-oaLodhGbbnzJBACb1kk2Q".into()
+}
+
 pub(super) fn countdown() -> String {
     "Starts in {left}".into()
 }
@@ -103,6 +107,7 @@ impl Default for XApiConfig {
                 .into(),
             audio_space_by_id: "HPEisOmj1epUNLCWTYhUWw".into(),
             audiospace_by_rest_id: "N80MQ7fkrpuq1-kCWVSvzQ".into(),
+            user_by_screen_name: user_by_screen_name(),
             features_true: strings(&[
                 "dont_mention_me_view_api_enabled",
                 "interactive_text_enabled",

@@ -33,6 +33,7 @@ pub mod units;
 mod tests;
 
 pub use address::looks_like_key;
+pub(crate) use address::plain_name;
 pub use alert::{AlertAction, AlertConfig, DaemonAlert, WrittenUrl};
 pub use defaults::CLOSING;
 pub use file::load;
@@ -300,6 +301,9 @@ pub struct XApiConfig {
     pub audio_space_by_id: String,
     /// Query id of the fallback `AudiospaceByRestId`.
     pub audiospace_by_rest_id: String,
+    /// Query id of `UserByScreenName`, which only a watch on an account asks.
+    #[serde(default = "defaults::user_by_screen_name")]
+    pub user_by_screen_name: String,
     /// Features that are sent as true.
     pub features_true: Vec<String>,
     /// Features that are sent as false.

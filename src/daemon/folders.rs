@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::DaemonError;
+use super::{Cue, DaemonError};
 use crate::config::key_store::KeyStore;
 
 /// Largest file of ours that is read.
@@ -53,8 +53,8 @@ impl Folders {
     /// When the file system refuses.
     pub fn open(state: &Path) -> Result<Self, DaemonError> {
         let root = state.join("serve");
-        for folder in [root.clone(), root.join("shows"), root.join("keys"), root.join("live-keys"), root.join("wishes")]
-        {
+        let own = ["shows", "keys", "live-keys", "wishes", "cues"].map(|name| root.join(name));
+        for folder in std::iter::once(root.clone()).chain(own) {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(DaemonError::at(&folder))?;
             fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).map_err(DaemonError::at(&folder))?;
         }
@@ -145,12 +145,31 @@ impl Folders {
         }
     }
 
+    /// What the last start of the show brought along.
+    pub fn cue(&self, show: &str) -> Cue {
+        let bytes = read(&self.root.join("cues").join(show)).ok().flatten();
+        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Keeps what a start brings along.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn save_cue(&self, show: &str, cue: &Cue) -> io::Result<()> {
+        let path = self.root.join("cues").join(show);
+        if *cue == Cue::default() {
+            return gone(fs::remove_file(path));
+        }
+        replace(&path, &serde_json::to_vec(cue)?)
+    }
+
     /// Forgets a show that the API made, its secrets with it.
     ///
     /// # Errors
     /// When the file system refuses.
     pub fn forget(&self, show: &str) -> io::Result<()> {
         self.forget_live_keys(show)?;
+        self.save_cue(show, &Cue::default())?;
         gone(fs::remove_dir_all(self.keys_folder(show)))?;
         gone(fs::remove_file(self.show_file(show)))?;
         gone(fs::remove_file(self.root.join("wishes").join(show)))

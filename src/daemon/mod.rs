@@ -5,6 +5,7 @@
 //! without it, and a daemon that starts finds them again. What a configuration means is asked of a [`Planner`], since the
 //! stages' own readers are joined in the command line.
 
+mod admission;
 pub mod alerts;
 mod fan;
 pub mod folders;
@@ -13,14 +14,23 @@ pub mod hub;
 mod paths;
 pub mod plan;
 pub mod recordings;
+pub mod rehearsals;
 pub mod roster;
+pub mod schedules;
 mod ward;
+pub mod watches;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
 
 pub use plan::{Plan, Planner};
-pub use ward::{Origin, Refusal, Standing, Ward, WardView};
+pub use ward::{Cue, Origin, Refusal, Standing, Ward, WardView};
 
 /// Where the daemon finds and keeps things.
 #[derive(Debug, Clone)]
@@ -33,6 +43,29 @@ pub struct Settings {
     pub data: PathBuf,
     /// Login for Spaces of shows from the API that bring none: a browser's `cookies.txt`.
     pub cookies: Option<PathBuf>,
+}
+
+/// What begins shows by itself.
+#[derive(Debug, Clone)]
+pub struct Autos {
+    /// At a time.
+    pub schedules: Arc<schedules::Schedules>,
+    /// When a host goes live.
+    pub watches: Arc<watches::Watches>,
+    /// When somebody wants to see whether all is well.
+    pub rehearsals: Arc<rehearsals::Rehearsals>,
+}
+
+impl Autos {
+    /// Reads what is kept, and begins to see to it until `token` ends.
+    pub fn start(roster: &Arc<roster::Roster>, clock: &Clock, token: &CancellationToken, tasks: &TaskTracker) -> Self {
+        let schedules = Arc::new(schedules::Schedules::open(Arc::clone(roster), clock.clone()));
+        tasks.spawn(Arc::clone(&schedules).run(token.clone()));
+        let watches = Arc::new(watches::Watches::open(Arc::clone(roster), clock.clone()));
+        tasks.spawn(watches::run(Arc::clone(&watches), token.clone()));
+        let rehearsals = Arc::new(rehearsals::Rehearsals::new(Arc::clone(roster), clock.clone()));
+        Self { schedules, watches, rehearsals }
+    }
 }
 
 /// Why the daemon cannot begin.

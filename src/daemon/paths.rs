@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use crate::alert::Event;
 use crate::status::ShowStatus;
 
@@ -50,6 +52,16 @@ pub(super) fn without_paths(text: &str) -> Cow<'_, str> {
 fn clean(text: &mut String) {
     if let Cow::Owned(clean) = without_paths(text) {
         *text = clean;
+    }
+}
+
+/// Takes the paths out of every text of an answer of a child.
+pub(super) fn clean_value(value: &mut Value) {
+    match value {
+        Value::String(text) => clean(text),
+        Value::Array(items) => items.iter_mut().for_each(clean_value),
+        Value::Object(fields) => fields.values_mut().for_each(clean_value),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::admission::machine::{self, Usage};
+use super::admission::{Ledger, Machine, Standing as Room};
 use super::folders::{Folders, Wish};
 use super::hub::Hub;
 use super::plan::Planner;
 use super::ward::Common;
-use super::{DaemonError, Origin, Settings, Standing, Ward};
+use super::{DaemonError, Origin, Refusal, Settings, Standing, Ward};
 use crate::alert::Level;
 use crate::bridge::state_folder::{StateError, StateFolder};
 use crate::clock::Clock;
@@ -23,6 +25,9 @@ const SHOWS_MAX: usize = 256;
 
 /// Largest configuration that is read; the reader has its own bound below this.
 const FILE_MAX: u64 = 2 << 20;
+
+/// Pause between two looks at what the shows cost.
+const MEASURE: Duration = Duration::from_secs(5);
 
 /// Pause between two looks whether a show has ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -71,7 +76,8 @@ impl Roster {
         hub: Arc<Hub>,
         clock: Clock,
     ) -> Result<Self, DaemonError> {
-        let common = Arc::new(Common { planner, folders, hub, clock, data: settings.data.clone() });
+        let ledger = Ledger::default();
+        let common = Arc::new(Common { planner, folders, hub, clock, data: settings.data.clone(), ledger });
         let roster = Self { settings, common, shows: RwLock::default() };
         roster.scan()?;
         Ok(roster)
@@ -167,9 +173,17 @@ impl Roster {
         if !ward.is_due() || !ward.is_free() || ward.view().config.is_none() {
             return;
         }
-        if let Err(refusal) = ward.start() {
-            let message = format!("The show {} could not be started: {refusal}", ward.name());
-            self.common.hub.tell(ward.name(), Level::Error, "daemon.show_held", message, None);
+        match ward.start_again() {
+            Ok(()) => {}
+            Err(Refusal::MachineFull(why)) => {
+                let message = format!("The show {} is not started, the machine does not carry it: {why}", ward.name());
+                let remedy = "End another show, then start it; or start it by force.";
+                self.common.hub.tell(ward.name(), Level::Error, "daemon.show_refused", message, Some(remedy));
+            }
+            Err(refusal) => {
+                let message = format!("The show {} could not be started: {refusal}", ward.name());
+                self.common.hub.tell(ward.name(), Level::Error, "daemon.show_held", message, None);
+            }
         }
     }
 
@@ -203,6 +217,32 @@ impl Roster {
     /// All shows, by name.
     pub fn all(&self) -> Vec<Arc<Ward>> {
         self.shows.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// What the machine has, and what its shows take of it. It reads /proc.
+    pub fn standing(&self) -> (Machine, Room) {
+        let machine = machine::now();
+        (machine, self.common.ledger.standing(&machine))
+    }
+
+    /// Measures what every show costs, until the future is dropped.
+    pub async fn measure(self: Arc<Self>) {
+        let mut last = tokio::time::Instant::now();
+        loop {
+            let roster = Arc::clone(&self);
+            let seen = tokio::task::spawn_blocking(move || roster.usages()).await.unwrap_or_default();
+            let now = tokio::time::Instant::now();
+            self.common.ledger.look(&seen, now - last);
+            last = now;
+            tokio::time::sleep(MEASURE).await;
+        }
+    }
+
+    /// What every bridge that lives has taken so far.
+    fn usages(&self) -> BTreeMap<String, Usage> {
+        let views = self.all().into_iter().map(|ward| ward.view()).filter(|view| view.on_the_air);
+        let usage = |pid| machine::usage(pid).filter(|_| pid > 0);
+        views.filter_map(|view| Some((view.name, usage(view.status?.bridge.pid)?))).collect()
     }
 
     /// Events of all shows.
@@ -262,6 +302,24 @@ impl Roster {
         super::folders::replace(&file, text.as_bytes())?;
         ward.set_config(Ok(config));
         Ok(())
+    }
+
+    /// Shows the show of another process for as long as that runs; nothing of it is kept.
+    ///
+    /// # Errors
+    /// When there is one of its name, or there are too many.
+    pub fn take_guest(&self, name: &str) -> Result<Arc<Ward>, RosterError> {
+        let text = format!("[show]\nname = \"{name}\"\n[[source]]\nkind = \"tone\"\n");
+        self.take(name, Origin::Api, self.read(&text))
+    }
+
+    /// Forgets a guest and its state.
+    pub fn drop_guest(&self, name: &str) {
+        self.shows.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let removed = StateFolder::at(&self.settings.state, name).map(|folder| fs::remove_dir_all(folder.path()));
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(show = name, %error, "The state of a rehearsal is left over.");
+        }
     }
 
     /// Forgets a show that the API made. Its recordings stay.

@@ -7,24 +7,26 @@ use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::admission::{Ledger, machine};
 use super::fan::Ears;
 use super::folders::{Folders, Wish};
 use super::hub::Hub;
 use super::plan::{Plan, Planner};
-use crate::alert::Level;
 use crate::bridge::client::{BridgeClient, ClientError};
 use crate::bridge::state_folder::{ShowRecord, StateError, StateFolder};
 use crate::clock::Clock;
 use crate::config::{Problem, ShowConfig};
 use crate::status::ShowStatus;
-use crate::supervisor::{Notice, Order, Outcome, Supervisor};
+use crate::supervisor::Order;
 
+mod asking;
+mod cue;
 mod due;
 mod follow;
 mod keys;
+mod supervised;
 
-/// Orders that may wait for a supervisor.
-const ORDERS: usize = 8;
+pub use cue::Cue;
 
 /// Where a show's configuration comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub enum Refusal {
     OffTheAir,
     /// Its configuration or its secrets are at fault.
     Faulty(Vec<Problem>),
+    /// The machine does not carry one show more; the words hold the figures.
+    MachineFull(String),
     /// The machine refused.
     Failed(String),
 }
@@ -65,7 +69,7 @@ pub enum Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::OnTheAir(why) | Self::Failed(why) => f.write_str(why),
+            Self::OnTheAir(why) | Self::MachineFull(why) | Self::Failed(why) => f.write_str(why),
             Self::OffTheAir => f.write_str("The show is not on the air."),
             Self::Faulty(faults) => {
                 let words: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -102,6 +106,8 @@ pub(super) struct Common {
     pub(super) folders: Folders,
     pub(super) hub: Arc<Hub>,
     pub(super) clock: Clock,
+    /// What the shows cost.
+    pub(super) ledger: Ledger,
     /// What relative paths of shows from the API belong to.
     pub(super) data: PathBuf,
 }
@@ -132,6 +138,8 @@ pub struct Ward {
     /// The last status, and whether the bridge answers.
     seen: watch::Sender<(bool, Option<Arc<ShowStatus>>)>,
     following: Mutex<Option<AbortOnDropHandle<()>>>,
+    /// The recording's folder, which the status that clients see does not tell.
+    archive: Mutex<Option<PathBuf>>,
     ears: Ears,
 }
 
@@ -153,6 +161,7 @@ impl Ward {
             care: Mutex::new(care),
             seen: watch::Sender::new((false, None)),
             following: Mutex::new(None),
+            archive: Mutex::default(),
             ears: Ears::default(),
         });
         let following = AbortOnDropHandle::new(tokio::spawn(follow::follow(Arc::downgrade(&ward))));
@@ -232,11 +241,9 @@ impl Ward {
         self.care().config = config.map(Arc::new);
     }
 
-    /// Puts the show on the air, and keeps it there until it is over.
-    ///
-    /// # Errors
-    /// When it is there already, or its configuration or secrets are at fault.
-    pub fn start(self: &Arc<Self>) -> Result<(), Refusal> {
+    /// Puts the show on the air. Without a `cue`, what the last start brought along still holds.
+    /// By `force` also where the machine may not carry it.
+    fn begin(self: &Arc<Self>, cue: Option<&Cue>, force: bool) -> Result<(), Refusal> {
         let mut care = self.care();
         if care.orders.is_some() {
             return Err(Refusal::OnTheAir(format!("The show {} is carried by this daemon already.", self.name)));
@@ -247,7 +254,13 @@ impl Ward {
             Err(error @ StateError::Locked { .. }) => return Err(Refusal::OnTheAir(format!("{error}."))),
             Err(error) => return Err(Refusal::Failed(error.to_string())),
         }
+        if let Some(cue) = cue {
+            let kept = self.common.folders.save_cue(&self.name, cue);
+            kept.map_err(|error| Refusal::Failed(format!("What the start brings along cannot be kept: {error}.")))?;
+        }
         let plan = self.plan(&care)?;
+        let admitted = self.common.ledger.admit(&self.name, &machine::now(), force);
+        admitted.map_err(|refused| Refusal::MachineFull(refused.to_string()))?;
         self.common.folders.save_wish(&self.name, Wish::On, self.common.clock.wall());
         self.supervise(&mut care, plan, None);
         Ok(())
@@ -260,77 +273,18 @@ impl Ward {
             return Ok(());
         }
         let plan = self.plan(&care)?;
+        self.common.ledger.count(&self.name);
         self.supervise(&mut care, plan, Some(pid));
         Ok(())
     }
 
     fn plan(&self, care: &Care) -> Result<Plan, Refusal> {
-        let config = care.config.clone().map_err(Refusal::Faulty)?;
+        let mut config = care.config.clone().map_err(Refusal::Faulty)?.as_ref().clone();
+        self.common.folders.cue(&self.name).apply(&mut config);
         let keys = (self.origin == Origin::Api).then(|| self.common.folders.keys(&self.name));
         let secrets = self.common.planner.secrets(&config, keys.as_ref()).map_err(Refusal::Faulty)?;
         let launch = self.common.planner.launch(&config).map_err(|error| Refusal::Failed(error.to_string()))?;
-        Ok(Plan { config: config.as_ref().clone(), secrets, launch })
-    }
-
-    fn supervise(self: &Arc<Self>, care: &mut Care, plan: Plan, found: Option<u32>) {
-        let (orders, taken) = mpsc::channel(ORDERS);
-        let (notices, noticed) = mpsc::unbounded_channel();
-        let handover = plan.secrets.to_handover(&plan.config);
-        let closing = plan.config.show.closing;
-        let (folder, clock) = (self.folder.clone(), self.common.clock.clone());
-        let supervisor = Supervisor::new(folder, plan.launch, handover, closing, clock, notices);
-        let supervisor = match found {
-            Some(pid) => supervisor.adopting(pid),
-            None => supervisor,
-        };
-        *care = Care { config: care.config.clone(), orders: Some(orders), held: None, asked: false };
-        tokio::spawn(Arc::clone(self).keep(supervisor, taken, noticed));
-    }
-
-    async fn keep(
-        self: Arc<Self>,
-        supervisor: Supervisor,
-        orders: mpsc::Receiver<Order>,
-        mut notices: mpsc::UnboundedReceiver<Notice>,
-    ) {
-        let outcome = supervisor.run(orders).await;
-        let mut last_words = Vec::new();
-        while let Ok(notice) = notices.try_recv() {
-            if let Notice::Died { last_lines, .. } = notice {
-                last_words = last_lines;
-            }
-        }
-        let held = match &outcome {
-            Ok(Outcome::Clean) => None,
-            Ok(Outcome::GraceExceeded) => Some("the bridge did not finish in time and was stopped".to_owned()),
-            Ok(Outcome::BadConfiguration) => Some("the bridge refused its configuration".to_owned()),
-            Ok(Outcome::Failed) => Some("the show cannot go on".to_owned()),
-            Ok(Outcome::CrashLoop(how)) => Some(format!("the bridge died five times within a minute, last by {how}")),
-            Ok(Outcome::Crashed(how)) => Some(format!("the bridge died by {how} while it was leaving")),
-            Err(error) => Some(format!("the bridge process cannot be started: {error}")),
-        };
-        let last = last_words.last().map(|line| crate::text::plain(line, 300));
-        let was_asked = self.release(held.clone(), last.as_deref());
-        if let Some(why) = held {
-            let log = self.folder.log();
-            let remedy = format!("What was received is kept. See {}, then start the show again.", log.display());
-            let message = format!("The show {} is held: {why}", self.name);
-            self.common.hub.tell(&self.name, Level::Error, "daemon.show_held", message, Some(&remedy));
-        }
-        // A bridge that was suspended by a machine that goes down goes on when the machine is back.
-        if was_asked || self.record().is_none_or(|record| record.suspended_at.is_none()) {
-            self.common.folders.save_wish(&self.name, Wish::Off, self.common.clock.wall());
-        }
-    }
-
-    fn release(&self, held: Option<String>, last_line: Option<&str>) -> bool {
-        let mut care = self.care();
-        care.orders = None;
-        care.held = held.map(|why| match last_line {
-            Some(line) => format!("{why}; it said last: {line}"),
-            None => why,
-        });
-        care.asked
+        Ok(Plan { config, secrets, launch })
     }
 
     fn record(&self) -> Option<ShowRecord> {

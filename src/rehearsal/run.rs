@@ -58,6 +58,8 @@ pub struct RehearsalOptions {
     pub folder: PathBuf,
     /// Root of the state folders in which the bridge will be found.
     pub state: PathBuf,
+    /// Name of its show; made of the time where none is given.
+    pub show: Option<String>,
     /// What happens.
     pub plan: Plan,
     /// How fast the schedule goes; media and faults always take their real time.

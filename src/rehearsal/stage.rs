@@ -122,7 +122,7 @@ impl Stage {
         let folder = options.folder.join("recordings");
         let config = ShowConfig {
             show: ShowSettings {
-                name: show_name(options.clock.wall()),
+                name: options.show.clone().unwrap_or_else(|| show_name(options.clock.wall())),
                 title: None,
                 host: None,
                 timezone: look.map_or_else(|| "UTC".to_owned(), |config| config.show.timezone.clone()),
@@ -214,8 +214,15 @@ mod tests {
     fn the_show_of_a_rehearsal_names_no_secret_and_never_leaves_loopback() {
         let plan = Plan::named("plain").expect("a plan");
         let (folder, state) = (PathBuf::from("/nowhere"), PathBuf::from("/nowhere/state"));
-        let options =
-            RehearsalOptions { folder, state, plan, speed: 1.0, publish_for_real: None, clock: Clock::system() };
+        let options = RehearsalOptions {
+            folder,
+            state,
+            show: None,
+            plan,
+            speed: 1.0,
+            publish_for_real: None,
+            clock: Clock::system(),
+        };
         let (config, secrets) = Stage::empty(Secrets::default(), None).show(&options, &space(), None);
         let text = serde_json::to_string(&config).expect("json");
         let cookie = secrets.source_cookie(0, "ct0").expect("a canary");

@@ -81,7 +81,8 @@ impl Launch {
         Ok((child, log_start))
     }
 
-    fn passes(&self, name: &OsStr) -> bool {
+    /// Whether a child gets this variable of ours.
+    pub(crate) fn passes(&self, name: &OsStr) -> bool {
         let Some(name) = name.to_str() else { return false };
         let listed = PASSED.contains(&name) || PASSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         listed && !self.secret_variables.iter().any(|secret| secret == name)

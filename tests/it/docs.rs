@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Where an event's code begins.
-const FAMILIES: [&str; 13] = [
+const FAMILIES: [&str; 14] = [
     "alert",
     "bridge",
     "daemon",
@@ -13,6 +13,7 @@ const FAMILIES: [&str; 13] = [
     "output",
     "program",
     "recording",
+    "rehearsal",
     "repair",
     "session",
     "show",

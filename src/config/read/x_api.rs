@@ -20,6 +20,7 @@ pub(super) fn x_api(mut section: Section<'_>) -> XApiConfig {
         user_agent: header(&mut section, "user_agent", default.user_agent),
         audio_space_by_id: word(&mut section, "audio_space_by_id", default.audio_space_by_id),
         audiospace_by_rest_id: word(&mut section, "audiospace_by_rest_id", default.audiospace_by_rest_id),
+        user_by_screen_name: word(&mut section, "user_by_screen_name", default.user_by_screen_name),
         features_true: words(&mut section, "features_true", default.features_true),
         features_false: words(&mut section, "features_false", default.features_false),
         cookie_hosts: cookie_hosts(&mut section, default.cookie_hosts),

@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod listen;
 mod live;
+mod machine;
 mod metrics;
 mod orders;
 mod page;
@@ -19,10 +20,13 @@ mod presets;
 mod problem;
 mod recordings;
 mod reference;
+mod rehearsals;
+mod schedules;
 mod session;
 mod shows;
 mod steer;
 mod view;
+mod watches;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -43,7 +47,7 @@ use super::alerts::Alerts;
 use super::recordings::Shelf;
 use super::recordings::jobs::Jobs;
 use super::roster::Roster;
-use super::{DaemonError, folders};
+use super::{Autos, DaemonError, folders};
 use crate::clock::Clock;
 use access::{Failures, Role, Tokens};
 use creates::Creates;
@@ -73,6 +77,7 @@ pub struct DoorSettings {
 struct Door {
     roster: Arc<Roster>,
     alerts: Arc<Alerts>,
+    autos: Autos,
     shelf: Arc<Shelf>,
     jobs: Arc<Jobs>,
     tokens: Arc<Tokens>,
@@ -111,12 +116,19 @@ fn routes_and_document() -> (Router<Door>, serde_json::Value) {
         .routes(routes!(alerts::receivers))
         .routes(routes!(alerts::test))
         .merge(steer::routes())
+        .routes(routes!(watches::list))
+        .routes(routes!(watches::get, watches::put, watches::delete))
+        .routes(routes!(rehearsals::list, rehearsals::create))
+        .routes(routes!(rehearsals::get))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::get, schedules::put, schedules::delete))
         .merge(recordings::routes())
         .routes(routes!(events::of_all))
         .routes(routes!(events::of_show))
         .routes(routes!(session::who, session::open, session::close))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
+        .routes(routes!(machine::machine))
         .routes(routes!(metrics::metrics))
         .split_for_parts();
     (router, finished(&document))
@@ -199,6 +211,7 @@ impl Opened {
         self,
         roster: Arc<Roster>,
         alerts: Arc<Alerts>,
+        autos: Autos,
         clock: Clock,
         token: CancellationToken,
     ) -> Result<(), DaemonError> {
@@ -220,6 +233,7 @@ impl Opened {
             jobs,
             roster,
             alerts,
+            autos,
         };
         listen::serve(self.listener, self.tls, router(door), token).await;
         drop(working);

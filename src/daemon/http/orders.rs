@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Door;
@@ -33,16 +33,35 @@ pub(super) fn find(door: &Door, show: &str) -> Answer<Arc<Ward>> {
     door.roster.get(show).ok_or_else(|| Problem::new("no-show", "GET /api/v1/shows lists those that there are."))
 }
 
-/// Put a show on the air.
-#[utoipa::path(post, path = "/api/v1/shows/{show}/start", tag = "orders", params(("show" = String, Path)),
-    responses((status = 202, body = Accepted), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem)))]
-pub(super) async fn start(State(door): State<Door>, Path(show): Path<String>) -> Answer<Taken> {
+/// How a show is started.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Starting {
+    /// Whether it starts though the machine may not carry it.
+    #[serde(default)]
+    force: bool,
+}
+
+/// Put a show on the air, if the machine carries it.
+#[utoipa::path(post, path = "/api/v1/shows/{show}/start", tag = "orders", params(("show" = String, Path), Starting),
+    responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn start(
+    State(door): State<Door>,
+    Path(show): Path<String>,
+    starting: Result<Query<Starting>, QueryRejection>,
+) -> Answer<Taken> {
+    let Query(starting) =
+        starting.map_err(|_| Problem::new("bad-request", "The only word beside the path is force=true or false."))?;
     let ward = find(&door, &show)?;
     if ward.is_free() {
         door.roster.refresh(&ward);
     }
-    ward.start()?;
+    if starting.force {
+        ward.start_by_force()?
+    } else {
+        ward.start()?
+    }
     Ok(taken("start"))
 }
 

@@ -9,7 +9,10 @@ use crate::bridge::client::ClientError;
 use crate::config;
 use crate::daemon::Refusal;
 use crate::daemon::paths::without_paths;
+use crate::daemon::rehearsals::RehearsalRefusal;
 use crate::daemon::roster::RosterError;
+use crate::daemon::schedules::ScheduleError;
+use crate::daemon::watches::WatchError;
 
 /// One fault of a configuration.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -73,6 +76,9 @@ const CODES: &[(&str, StatusCode, &str)] = &[
     ("wrong-host", StatusCode::MISDIRECTED_REQUEST, "This daemon has another name."),
     ("no-route", StatusCode::NOT_FOUND, "There is nothing here."),
     ("no-show", StatusCode::NOT_FOUND, "There is no show of this name."),
+    ("no-schedule", StatusCode::NOT_FOUND, "The show has no schedule."),
+    ("no-watch", StatusCode::NOT_FOUND, "There is no watch of this name."),
+    ("no-rehearsal", StatusCode::NOT_FOUND, "There is no rehearsal of this id."),
     ("no-output", StatusCode::NOT_FOUND, "The show has no output of this name."),
     ("no-webhook", StatusCode::NOT_FOUND, "There is no webhook of this name."),
     ("no-recording", StatusCode::NOT_FOUND, "There is no such recording."),
@@ -90,11 +96,14 @@ const CODES: &[(&str, StatusCode, &str)] = &[
     ("no-range", StatusCode::RANGE_NOT_SATISFIABLE, "The file has no such bytes."),
     ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."),
     ("wrong-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not in this form."),
+    ("bad-schedule", StatusCode::UNPROCESSABLE_ENTITY, "The schedule is at fault."),
+    ("bad-watch", StatusCode::UNPROCESSABLE_ENTITY, "The watch is at fault."),
     ("bad-configuration", StatusCode::UNPROCESSABLE_ENTITY, "The configuration is at fault."),
     ("key-reused", StatusCode::UNPROCESSABLE_ENTITY, "This Idempotency-Key belongs to another request."),
     ("too-many-failures", StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens."),
     ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The daemon failed."),
     ("bridge-broken", StatusCode::BAD_GATEWAY, "The show's bridge gave no usable answer."),
+    ("machine-full", StatusCode::SERVICE_UNAVAILABLE, "The machine does not carry one show more."),
     ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "Too many at one time."),
     ("no-room", StatusCode::INSUFFICIENT_STORAGE, "The disk is full."),
     ("bridge-silent", StatusCode::GATEWAY_TIMEOUT, "The show's bridge does not answer."),
@@ -165,7 +174,41 @@ impl From<Refusal> for Problem {
             Refusal::OnTheAir(_) => Self::new("on-the-air", refusal.to_string()),
             Refusal::OffTheAir => Self::new("off-the-air", "Start it first."),
             Refusal::Faulty(faults) => Self::faulty(faults),
+            Refusal::MachineFull(_) => Self::new("machine-full", refusal.to_string()),
             Refusal::Failed(_) => Self::new("refused", refusal.to_string()),
+        }
+    }
+}
+
+impl From<ScheduleError> for Problem {
+    fn from(error: ScheduleError) -> Self {
+        let code = match error {
+            ScheduleError::Bad(_) => "bad-schedule",
+            ScheduleError::Full => "overloaded",
+            ScheduleError::Io(_) => "internal",
+        };
+        Self::new(code, format!("{error}."))
+    }
+}
+
+impl From<WatchError> for Problem {
+    fn from(error: WatchError) -> Self {
+        let code = match error {
+            WatchError::Bad(_) => "bad-watch",
+            WatchError::Full => "overloaded",
+            WatchError::Io(_) => "internal",
+        };
+        Self::new(code, format!("{error}."))
+    }
+}
+
+impl From<RehearsalRefusal> for Problem {
+    fn from(refusal: RehearsalRefusal) -> Self {
+        match refusal {
+            RehearsalRefusal::Roster(error) => error.into(),
+            RehearsalRefusal::Busy(_) => Self::new("refused", format!("{refusal}.")),
+            RehearsalRefusal::Unknown => Self::new("bad-request", format!("{refusal}.")),
+            RehearsalRefusal::Io(_) => Self::new("internal", format!("{refusal}.")),
         }
     }
 }

@@ -5,7 +5,6 @@ mod edit;
 mod make;
 mod view;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
@@ -192,8 +191,7 @@ fn drawn(folder: &std::path::Path, is_written: bool) -> Answer<Json<Timeline>> {
 #[utoipa::path(get, path = "/api/v1/shows/{show}/timeline", tag = "shows", params(("show" = String, Path)),
     responses((status = 200, body = Timeline), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn timeline_of_show(State(door): State<Door>, Path(show): Path<String>) -> Answer<Json<Timeline>> {
-    let status = find(&door, &show)?.view().status;
-    let folder = status.and_then(|status| status.recording.folder.clone().map(PathBuf::from));
+    let folder = find(&door, &show)?.archive();
     let folder = folder.ok_or_else(|| Problem::new("off-the-air", "It records nothing now."))?;
     aside(&door, move |_| drawn(&folder, true)).await
 }

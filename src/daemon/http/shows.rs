@@ -36,7 +36,8 @@ pub(super) async fn show(State(door): State<Door>, Path(show): Path<String>) -> 
     params(("Idempotency-Key" = Option<String>, Header, description = "Any text of at most 255 characters; kept for a day.")),
     request_body(content((ShowDraft = "application/json"), (String = "application/toml"))),
     responses((status = 201, body = ShowDetail), (status = 400, body = Problem), (status = 409, body = Problem),
-        (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+        (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
+        (status = 503, body = Problem)))]
 pub(super) async fn create(State(door): State<Door>, headers: HeaderMap, body: Body) -> Answer<Response> {
     let body = whole(body).await?;
     let key = headers.get("idempotency-key").map(|key| key.to_str());
@@ -86,7 +87,7 @@ fn created(ward: &Ward, replayed: bool) -> Response {
 #[utoipa::path(put, path = "/api/v1/shows/{show}", tag = "shows", params(("show" = String, Path)),
     request_body(content((ShowDraft = "application/json"), (String = "application/toml"))),
     responses((status = 200, body = ShowDetail), (status = 400, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem)))]
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn replace(
     State(door): State<Door>,
     Path(show): Path<String>,
@@ -114,6 +115,7 @@ pub(super) async fn delete(State(door): State<Door>, Path(show): Path<String>) -
     let (_turn, _) = door.creates.turn(None, b"").await?;
     ours_and_off(&door, &show)?;
     forget(&door, &show)?;
+    door.autos.schedules.delete(&show)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

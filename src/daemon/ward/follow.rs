@@ -1,6 +1,7 @@
 //! Follows a show's bridge over its restarts, and adopts it when its supervisor is gone.
 
-use std::sync::{Arc, Weak};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use super::Ward;
@@ -57,6 +58,8 @@ async fn read_on(
                 ward.common.hub.push(&ward.name, pid, event);
             }
             Update::Status(mut status) => {
+                let archive = status.recording.folder.as_ref().map(PathBuf::from);
+                *ward.archive.lock().unwrap_or_else(PoisonError::into_inner) = archive;
                 paths::clean_status(Arc::make_mut(&mut status));
                 let orphan = status.bridge.orphaned.then_some(status.bridge.pid);
                 ward.give_back(&status, given);
@@ -71,6 +74,11 @@ async fn read_on(
 }
 
 impl Ward {
+    /// Where its recording lies, as its bridge said last. For the daemon alone.
+    pub fn archive(&self) -> Option<PathBuf> {
+        self.archive.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whoever carried the show: of one that is over nothing comes back.
     fn forget_keys_of_the_dead(&self) {
         let is_over = self.seen.borrow().1.as_ref().is_some_and(|status| status.state == ShowState::Ended);

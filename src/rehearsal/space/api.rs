@@ -49,6 +49,9 @@ pub(super) async fn graphql(
 ) -> Answer {
     let platform = &door.platform;
     platform.saw("space", &headers);
+    if operation == "UserByScreenName" && !query_id.is_empty() {
+        return user(platform, &query, &headers).await;
+    }
     let by_id = operation == "AudioSpaceById";
     if !(by_id || operation == "AudiospaceByRestId") || query_id.is_empty() {
         return StatusCode::NOT_FOUND.into_response();
@@ -78,6 +81,20 @@ pub(super) async fn graphql(
     if !errors.is_null() {
         body["errors"] = errors;
     }
+    limited(Json(body).into_response(), platform, fault.as_ref())
+}
+
+/// Which account a handle names (the answer's shape: twscrape).
+async fn user(platform: &Platform, query: &GraphqlQuery, headers: &HeaderMap) -> Answer {
+    let fault = match authorize(platform, headers).await {
+        Ok(fault) => fault,
+        Err(answer) => return answer,
+    };
+    let variables: Value = serde_json::from_str(&query.variables).unwrap_or_default();
+    let asked = variables.get("screen_name").and_then(Value::as_str).unwrap_or_default();
+    let known = platform.lock().space(|space| space.host.eq_ignore_ascii_case(asked)).is_some();
+    let user = json!({"user": {"result": {"__typename": "User", "rest_id": HOST_ID}}});
+    let body = json!({"data": if known { user } else { json!({}) }});
     limited(Json(body).into_response(), platform, fault.as_ref())
 }
 

@@ -30,7 +30,7 @@ const CALL_TIME: Duration = Duration::from_secs(15);
 const GUEST_TOKEN_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// Rounds of adding the features that error 336 names.
-const FEATURE_ROUNDS: usize = 5;
+pub(super) const FEATURE_ROUNDS: usize = 5;
 
 /// Times that an empty answer is asked again: X gives some for Spaces that exist (yt-dlp).
 const EMPTY_RETRIES: u32 = 3;
@@ -286,7 +286,7 @@ impl XApi {
         Ok(url)
     }
 
-    fn features(&self) -> Value {
+    pub(super) fn features(&self) -> Value {
         let demanded = self.demanded.lock().unwrap_or_else(PoisonError::into_inner);
         let off = demanded.iter().chain(&self.config.features_false).map(|name| (name.clone(), Value::Bool(false)));
         let on = self.config.features_true.iter().map(|name| (name.clone(), Value::Bool(true)));
@@ -294,7 +294,7 @@ impl XApi {
     }
 
     /// Adds demanded features; whether any of them is new.
-    fn demand(&self, names: &[String]) -> bool {
+    pub(super) fn demand(&self, names: &[String]) -> bool {
         let mut demanded = self.demanded.lock().unwrap_or_else(PoisonError::into_inner);
         let before = demanded.len();
         demanded.extend(names.iter().cloned());

@@ -39,6 +39,15 @@ pub enum ApiError {
          stand before the names), or X now demands the header x-client-transaction-id; until then {PASTE_PLAYLIST}"
     )]
     StaleQueryId,
+    /// The call that knows handles answers 404.
+    #[error(
+        "X does not know the call UserByScreenName by the configured query id (set x.user_by_screen_name to the new one), or \
+         does not answer it to a program; give the host's user id or the link of an earlier Space of the host instead"
+    )]
+    StaleUserQuery,
+    /// No account by that handle.
+    #[error("X knows no account of this handle; check how it is written")]
+    NoUser,
     /// No Space by that id.
     #[error(
         "there is no Space with this id, or it is private{0}; check the link, and that the account of the cookies can open it \
@@ -92,11 +101,12 @@ impl ApiError {
             Self::Net(_) | Self::NoStream | Self::NotJson(_) | Self::Server(_) | Self::Refused(_) => {
                 SourceFault::Transient
             }
-            Self::NotFound(_) | Self::InvalidId => SourceFault::Gone,
+            Self::NotFound(_) | Self::InvalidId | Self::NoUser => SourceFault::Gone,
             Self::Login(_)
             | Self::Guest(_)
             | Self::TransactionId
             | Self::StaleQueryId
+            | Self::StaleUserQuery
             | Self::Geoblocked
             | Self::Video
             | Self::Configuration(_) => SourceFault::Operator,

@@ -36,6 +36,7 @@ pub mod segment;
 mod successor;
 mod timeline;
 pub mod url;
+pub mod user;
 
 pub use error::ApiError;
 
@@ -65,18 +66,11 @@ impl XSpaceSource {
     /// When `url` is no address of a Space, in words that say what to paste; when the system has no TLS.
     pub fn new(url: &str, config: &XApiConfig, auth: Auth, clock: &Clock) -> Result<Self, SourceError> {
         let address = SpaceAddress::parse(url).map_err(|error| SourceError::operator(error.to_string()))?;
-        let mut operator_urls = vec![config.api_base.clone(), config.guest_base.clone(), config.chat_base.clone()];
-        if let SpaceAddress::Playlist(url) = &address {
-            operator_urls.push(url.clone());
-        }
-        operator_urls.extend(config.edges.iter().filter_map(|edge| format!("https://{edge}/").parse().ok()));
-        let settings = HttpSettings {
-            user_agent: config.user_agent.clone(),
-            allow_private_addresses: config.allow_private_addresses,
-            operator_urls,
-            secret_hosts: config.cookie_hosts.clone(),
+        let playlist = match &address {
+            SpaceAddress::Playlist(url) => Some(url.clone()),
+            SpaceAddress::Space { .. } => None,
         };
-        let client = HttpClient::new(settings).map_err(|error| SourceError::operator(error.to_string()))?;
+        let client = client(config, playlist)?;
         let api = Arc::new(XApi::new(client.clone(), clock.clone(), config.clone(), auth));
         Ok(Self { address, api, client, config: config.clone(), memory: Memory::default() })
     }
@@ -119,6 +113,27 @@ impl XSpaceSource {
             }
         }
     }
+}
+
+/// Asks X without a Space in mind: which account a handle names, and which Space it is live in.
+///
+/// # Errors
+/// When the system has no TLS.
+pub fn api(config: &XApiConfig, auth: Auth, clock: &Clock) -> Result<XApi, SourceError> {
+    Ok(XApi::new(client(config, None)?, clock.clone(), config.clone(), auth))
+}
+
+fn client(config: &XApiConfig, playlist: Option<::url::Url>) -> Result<HttpClient, SourceError> {
+    let mut operator_urls = vec![config.api_base.clone(), config.guest_base.clone(), config.chat_base.clone()];
+    operator_urls.extend(playlist);
+    operator_urls.extend(config.edges.iter().filter_map(|edge| format!("https://{edge}/").parse().ok()));
+    let settings = HttpSettings {
+        user_agent: config.user_agent.clone(),
+        allow_private_addresses: config.allow_private_addresses,
+        operator_urls,
+        secret_hosts: config.cookie_hosts.clone(),
+    };
+    HttpClient::new(settings).map_err(|error| SourceError::operator(error.to_string()))
 }
 
 /// A link of a broadcast is mostly one of a video: say so where nothing was found.
