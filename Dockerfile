@@ -34,6 +34,10 @@ USER spacebridge
 # Recordings go to the folder `recordings` of the working folder, if nothing else is configured.
 WORKDIR /
 VOLUME ["/recordings", "/state"]
+# The daemon, or else every bridge on the air, answers; a container that only prints help is never asked.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 CMD ["spacebridge", "health"]
+# In a container the container's end is the end of its bridges: what has not left within --stop-timeout is killed, and goes
+# on where it was if the volume /state is kept.
 # Suspends the show: the recording is safe, the outputs close, and the same command within 30 minutes goes on.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["spacebridge"]

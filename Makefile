@@ -11,11 +11,12 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export CARGO ?= cargo
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+TOOLS := $(abspath $(TARGET))/tools
 BINARY := $(TARGET)/release/spacebridge
 PREFIX ?= /usr/local
 DOC := $(DESTDIR)$(PREFIX)/share/doc/spacebridge
 
-.PHONY: help run build test drill soak screenshots bench api-check fuzz image-check install fmt clean
+.PHONY: help run build test drill soak screenshots bench api-check fuzz image-check deb deb-check install fmt clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +67,14 @@ fuzz: ## Every parser of outside bytes, a minute each (FUZZ_SECONDS)
 image-check: build ## Try the Dockerfile's run stage in a chroot (as root or with sudo): no Docker engine needed
 	@packaging/install-packages.sh image
 	$(if $(filter 0,$(shell id -u)),,sudo )python3 packaging/image_check.py --binary $(BINARY) --work $(TARGET)/image-check
+
+deb: build ## Make the Debian package (target/debian)
+	@test -x $(TOOLS)/bin/cargo-deb || $(CARGO) install cargo-deb --version 3.8.0 --locked --root $(TOOLS)
+	$(TOOLS)/bin/cargo-deb --no-build --output $(TARGET)/debian/
+
+deb-check: deb ## Install, upgrade and purge the package in a chroot (as root or with sudo)
+	@packaging/install-packages.sh image
+	$(if $(filter 0,$(shell id -u)),,sudo )python3 packaging/deb_check.py --package $(TARGET)/debian/*.deb --work $(TARGET)/deb-check
 
 install: ## Copy the built binary and the sample configuration below PREFIX (/usr/local)
 	@test -x $(BINARY) || { echo "There is no $(BINARY) yet: make build" >&2; exit 1; }

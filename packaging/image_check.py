@@ -50,6 +50,7 @@ class Image:
         self.built = built  # path in the build stage -> file of this machine
         self.env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         self.user, self.cwd, self.entrypoint, self.volumes = "root", "/", [], []
+        self.health = None
 
     def run(self, argv, user=None):
         chroot = ["chroot", f"--userspec={user}:{user}"] if user else ["chroot"]
@@ -94,6 +95,10 @@ class Image:
 
     def do_volume(self, rest):
         self.volumes = json.loads(rest)
+
+    def do_healthcheck(self, rest):
+        _, command = rest.split("CMD", 1)
+        self.health = json.loads(command)
 
     def do_stopsignal(self, rest):
         if rest not in ("SIGTERM", "SIGINT"):
@@ -153,6 +158,9 @@ def verify(image):
         faults.append("the image runs as root")
     faults += [f"the volume {folder} is not writable for {image.user}"
                for folder in image.volumes if not writable(image, folder)]
+    print(f"--- {image.user}: {image.health} where nothing runs", flush=True)
+    if image.health is None or image.run(image.health, user=image.user) != 1:
+        faults.append("the health check does not say by exit code 1 that nothing runs")
     for arguments in (["--version"], ["doctor"]):
         print(f"--- {image.user}: {' '.join(image.entrypoint + arguments)}", flush=True)
         code = image.run(image.entrypoint + arguments, user=image.user)

@@ -62,6 +62,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Say how the shows on the air are doing
     Status(StatusArgs),
+    /// Say by exit code whether the daemon, or every show on the air, answers
+    Health,
     /// End a show: closing slate, final files
     End(EndArgs),
     /// List, start, stop or restart outputs of a show; add some, take some out

@@ -8,6 +8,7 @@ pub mod check;
 pub mod doctor;
 mod end;
 mod follow;
+mod health;
 mod live;
 mod logging;
 mod mark;
@@ -19,6 +20,7 @@ mod recordings;
 mod rehearse;
 mod run;
 mod serve;
+mod service;
 mod show;
 mod source;
 mod status;
@@ -80,6 +82,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Archive(args) => archive::run(&args),
         Command::Serve(args) => wiring::serve(&args, &global),
         Command::Status(args) => status::run(&args),
+        Command::Health => health::run(),
         Command::End(args) => end::run(&args),
         Command::Output(args) => output::run(&args),
         Command::Slate(command) => live::slate(&command),

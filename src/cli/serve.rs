@@ -16,7 +16,7 @@ use super::BadConfiguration;
 use super::args::{Global, LogFormat, ServeArgs};
 use super::check::{ImageUse, file_problems, problem_list};
 use super::prepare::{alert_variables, secret_variables};
-use super::runtime;
+use super::{runtime, service};
 use crate::bridge::state_folder;
 use crate::clock::Clock;
 use crate::config::key_store::KeyStore;
@@ -29,7 +29,7 @@ use crate::daemon::folders::Folders;
 use crate::daemon::http::{self, DoorSettings};
 use crate::daemon::hub::Hub;
 use crate::daemon::roster::Roster;
-use crate::daemon::{Autos, Planner, Settings};
+use crate::daemon::{Autos, Planner, Settings, Standing};
 use crate::supervisor::Launch;
 
 /// What is known of presets, links and images.
@@ -72,6 +72,7 @@ async fn serve(
     .await?;
     let token_file = door.prepare(&folders, &clock)?;
     let (url, shows) = (door.url(), settings.shows.clone());
+    folders.save_address(&url).context("cannot write down where the door is")?;
     let hub = Arc::new(Hub::new(clock.clone()));
     let roster = Arc::new(Roster::open(settings, folders, planner, hub, clock.clone())?);
     say(&format!("Listening at {url}; shows in {}; the token is in {}.", shows.display(), token_file.display()));
@@ -81,16 +82,21 @@ async fn serve(
     let measuring = tokio::spawn(Arc::clone(&roster).measure());
     let autos = Autos::start(&roster, &clock, &token, &tasks);
     let serving = tokio::spawn(door.serve(Arc::clone(&roster), alerts, autos, clock, token.clone()));
+    let (mut questions, _looked_after) = service::look_after(&url)?;
     loop {
-        match signals.next().await {
-            Told::Stop => break,
-            Told::ReadAgain => {
-                if let Err(error) = roster.scan() {
-                    tracing::error!(%error, "The shows cannot be read again.");
-                }
+        let told = tokio::select! {
+            told = signals.next() => told,
+            Some(question) = questions.recv() => {
+                drop(question.send(in_words(&roster)));
+                continue;
             }
+        };
+        match told {
+            Told::Stop => break,
+            Told::ReadAgain => read_again(&roster),
         }
     }
+    service::stopping(if args.end_shows { "Ending all shows." } else { "The shows stay on the air." });
     if args.end_shows {
         say("Ending all shows.");
         tokio::select! {
@@ -131,6 +137,23 @@ fn own_alerts(file: &Path) -> anyhow::Result<(Vec<DaemonAlert>, Secrets)> {
 
 fn fault_of(error: SecretError) -> Problem {
     Problem { key: error.purpose, line: None, message: error.message, remedy: error.remedy }
+}
+
+fn read_again(roster: &Roster) {
+    service::reloading();
+    if let Err(error) = roster.scan() {
+        tracing::error!(%error, "The shows cannot be read again.");
+    }
+    service::reloaded();
+}
+
+/// How the shows are doing, for `systemctl status`.
+fn in_words(roster: &Roster) -> String {
+    let views: Vec<_> = roster.all().iter().map(|ward| ward.view()).collect();
+    let on_the_air = views.iter().filter(|view| view.on_the_air).count();
+    let held = views.iter().filter(|view| view.standing == Standing::Held).count();
+    let held = if held == 0 { String::new() } else { format!(", {held} held") };
+    format!("{on_the_air} of {} shows on the air{held}", views.len())
 }
 
 fn say(line: &str) {

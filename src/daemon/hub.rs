@@ -180,6 +180,11 @@ impl Hub {
         self.newest.subscribe()
     }
 
+    /// How many wait for events.
+    pub fn listeners(&self) -> usize {
+        self.newest.receiver_count()
+    }
+
     /// What comes after `after`, of one show or of all.
     pub fn after(&self, after: u64, show: Option<&str>) -> Batch {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,6 +13,7 @@ pub mod http;
 pub mod hub;
 mod paths;
 pub mod plan;
+pub mod probe;
 pub mod recordings;
 pub mod rehearsals;
 pub mod roster;

@@ -33,6 +33,7 @@ mod recording;
 mod recordings;
 mod rehearsal_parts;
 mod repair;
+mod service;
 mod sessions;
 mod show;
 mod show_faults;

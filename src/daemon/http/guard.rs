@@ -45,6 +45,7 @@ fn is_public(path: &str) -> bool {
 /// Lets a request in, and gives every answer its headers and its form.
 pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let address = client_address(&door, &request);
+    let asked = (Instant::now(), door.traffic.route(request.uri().path()), request.method().clone());
     let answered = match admit(&door, &request, address) {
         Ok(()) => {
             request.extensions_mut().insert(Admitted { address });
@@ -54,6 +55,8 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     };
     let answer = answered.unwrap_or_else(|_| Problem::new("timeout", "Try again.").into_response());
     let mut answer = in_form(answer).await;
+    let (begun, route, method) = asked;
+    door.traffic.note(&route, &method, answer.status(), begun.elapsed());
     for (name, value) in HEADERS {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

@@ -1,5 +1,11 @@
 //! What Prometheus reads: base units, few labels, never a URL.
 
+mod process;
+mod traffic;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +19,8 @@ use super::Door;
 use super::problem::{Answer, Problem};
 use crate::daemon::{Standing, WardView};
 use crate::status::{OutputState, OutputStatus, ShowState, ShowStatus};
+
+pub(super) use traffic::Traffic;
 
 type Labels = Vec<(&'static str, String)>;
 type Gauges = Family<Labels, Gauge>;
@@ -47,16 +55,30 @@ const OUTPUT_STATES: [(OutputState, &str); 4] = [
     responses((status = 200, content_type = "application/openmetrics-text", body = String)))]
 pub(super) async fn metrics(State(door): State<Door>) -> Answer<Response> {
     let views: Vec<WardView> = door.roster.all().iter().map(|ward| ward.view()).collect();
-    let mut text = String::new();
-    encode(&mut text, &registry(&views, door.roster.hub().newest()))
-        .map_err(|error| Problem::new("internal", error.to_string()))?;
+    let (events, listeners, traffic) =
+        (door.roster.hub().newest(), door.roster.hub().listeners(), Arc::clone(&door.traffic));
+    // The kernel's figures of processes and disks are files, and may take their time.
+    let written = tokio::task::spawn_blocking(move || {
+        let mut registry = registry(&views, events, listeners);
+        traffic.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).map(|()| text)
+    });
+    let fail = |error: String| Problem::new("internal", error);
+    let text = written.await.map_err(|error| fail(error.to_string()))?.map_err(|error| fail(error.to_string()))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
 /// Everything as it is now: a scrape is rare, and nothing has to be kept in step.
-fn registry(views: &[WardView], events: u64) -> Registry {
+fn registry(views: &[WardView], events: u64, listeners: usize) -> Registry {
     let mut registry = Registry::with_prefix("spacebridge");
+    let build = Family::<Labels, Gauge>::default();
+    build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
+    registry.register("build_info", "1, with the daemon's program version", build);
+    let listening = Gauge::<i64>::default();
+    listening.set(listeners as i64);
+    registry.register("event_listeners", "Streams of events that are being read", listening);
     let standings = Gauges::default();
     registry.register("shows", "Shows, by where they stand with the daemon", standings.clone());
     for (standing, word) in STANDINGS {
@@ -71,13 +93,32 @@ fn registry(views: &[WardView], events: u64) -> Registry {
     shows(&mut registry, &statuses);
     recordings(&mut registry, &statuses);
     outputs(&mut registry, &statuses);
+    bridges(&mut registry, &statuses);
     registry
+}
+
+/// What the bridges take of the machine.
+fn bridges(registry: &mut Registry, statuses: &[&ShowStatus]) {
+    let cpu = Family::<Labels, Counter<f64, AtomicU64>>::default();
+    let (proportional, resident) = (Gauges::default(), Gauges::default());
+    registry.register_with_unit("bridge_cpu", "Processor time of a show's bridge", Unit::Seconds, cpu.clone());
+    let help = "Memory of a show's bridge, with its share of what it has in common with others";
+    registry.register_with_unit("bridge_memory_proportional", help, Unit::Bytes, proportional.clone());
+    let help = "Resident memory of a show's bridge";
+    registry.register_with_unit("bridge_memory_resident", help, Unit::Bytes, resident.clone());
+    for status in statuses {
+        let Some(taken) = process::taken(status.bridge.pid) else { continue };
+        let labels = vec![("show", status.show.clone())];
+        cpu.get_or_create(&labels).inc_by(taken.cpu_seconds);
+        proportional.get_or_create(&labels).set(taken.proportional as i64);
+        resident.get_or_create(&labels).set(taken.resident as i64);
+    }
 }
 
 fn shows(registry: &mut Registry, statuses: &[&ShowStatus]) {
     let (states, resumes) = (Gauges::default(), Counters::default());
-    let late = Family::<Labels, Counter<f64, std::sync::atomic::AtomicU64>>::default();
-    let skipped = Family::<Labels, Counter<f64, std::sync::atomic::AtomicU64>>::default();
+    let late = Family::<Labels, Counter<f64, AtomicU64>>::default();
+    let skipped = Family::<Labels, Counter<f64, AtomicU64>>::default();
     registry.register("show_state", "1 for the state that a show on the air is in", states.clone());
     registry.register("show_resumes", "How often the show was resumed by a new bridge process", resumes.clone());
     let help = "Source audio that came too late for the air";
@@ -99,16 +140,25 @@ fn shows(registry: &mut Registry, statuses: &[&ShowStatus]) {
 
 fn recordings(registry: &mut Registry, statuses: &[&ShowStatus]) {
     let (bytes, gaps, stopped) = (Gauges::default(), Gauges::default(), Gauges::default());
-    let seconds = Family::<Labels, Gauge<f64, std::sync::atomic::AtomicU64>>::default();
+    let seconds = Family::<Labels, Gauge<f64, AtomicU64>>::default();
     registry.register_with_unit("recording", "Source audio that is kept", Unit::Seconds, seconds.clone());
     registry.register_with_unit("recording_size", "What is kept", Unit::Bytes, bytes.clone());
     registry.register("recording_gaps", "Known gaps", gaps.clone());
+    let (missing, free) = (Family::<Labels, Gauge<f64, AtomicU64>>::default(), Gauges::default());
+    registry.register_with_unit("recording_missing", "Length of the known gaps", Unit::Seconds, missing.clone());
+    let help = "Room on the disk that the show records to";
+    registry.register_with_unit("recording_disk_free", help, Unit::Bytes, free.clone());
     registry.register("recording_stopped", "1 while nothing can be kept", stopped.clone());
     for status in statuses {
         let (labels, recording) = (vec![("show", status.show.clone())], &status.recording);
         seconds.get_or_create(&labels).set(recording.seconds);
         bytes.get_or_create(&labels).set(recording.bytes as i64);
         gaps.get_or_create(&labels).set(recording.gaps.len() as i64);
+        let length = recording.gaps.iter().map(|gap| gap.end_seconds - gap.start_seconds).sum();
+        missing.get_or_create(&labels).set(length);
+        if let Some(room) = recording.folder.as_deref().and_then(|folder| rustix::fs::statvfs(folder).ok()) {
+            free.get_or_create(&labels).set((room.f_bavail * room.f_frsize) as i64);
+        }
         stopped.get_or_create(&labels).set(i64::from(recording.error.is_some()));
     }
 }

@@ -83,6 +83,7 @@ struct Door {
     tokens: Arc<Tokens>,
     failures: Arc<Failures>,
     creates: Arc<Creates>,
+    traffic: Arc<metrics::Traffic>,
     names: Arc<[String]>,
     behind_proxy: bool,
     /// Whether browsers reach it by TLS.
@@ -225,6 +226,7 @@ impl Opened {
             tokens: Arc::new(tokens),
             failures: Arc::default(),
             creates: Arc::new(creates),
+            traffic: Arc::new(metrics::Traffic::of(&routes_and_document().1)),
             names: self.settings.names.clone().into(),
             behind_proxy: self.settings.behind_proxy,
             secure: self.tls.is_some() || self.settings.behind_proxy,

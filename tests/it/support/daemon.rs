@@ -1,5 +1,6 @@
 //! `spacebridge serve` as a process of the real binary, with folders of its own, ended by its own process id.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,7 +47,14 @@ impl House {
 
     /// Starts a daemon and waits until it answers.
     pub(crate) async fn serve(&self, options: &[&str]) -> Daemon {
-        let daemon = self.spawn(options);
+        self.serve_in(options, &[]).await
+    }
+
+    /// The same, with more variables in its environment.
+    pub(crate) async fn serve_in(&self, options: &[&str], variables: &[(&str, &OsStr)]) -> Daemon {
+        let mut command = Command::new(PROGRAM);
+        command.envs(variables.iter().copied());
+        let daemon = self.start(command, options);
         self.heard(daemon, Path::new("")).await
     }
 
