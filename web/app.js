@@ -43,8 +43,8 @@ function render() {
 function head() {
   const attention = h('span', { class: 'count' });
   listen(() => {
-    const bad = [...store.shows.values()].filter(one => one.standing === 'held' || one.state === 'gap' && one.on_the_air);
-    say(attention, bad.length ? `${bad.length} need${bad.length === 1 ? 's' : ''} you` : '');
+    const count = store.alerts.length;
+    say(attention, count ? `${count} need${count === 1 ? 's' : ''} you` : '');
   });
   top.replaceChildren(
     h('a', { class: 'brand', href: '#/' }, h('img', { src: '/web/icon.svg', alt: '', width: 26, height: 26 }), 'spacebridge'),

@@ -6,6 +6,10 @@ import { h, put, say } from './dom.js';
 /** What the bar's left end stands for, in dBFS. */
 const FLOOR = -60;
 const HOLD = 1500;
+/** Without a level for so long, the bar is empty: one that stands still looks like sound. */
+const SILENCE = 1000;
+/** Before a stream that was refused is asked for again: its show may be between two bridges. */
+const AGAIN = 1000;
 /** Numbers change more slowly than a bar: they are read. */
 const READ = 500;
 
@@ -15,9 +19,9 @@ export function meter(show, signal) {
   const [rest, peak] = [h('div', { class: 'bar-rest' }), h('div', { class: 'bar-peak' })];
   const box = h('div', { class: 'meter', role: 'meter', 'aria-label': 'Level', 'aria-valuemin': FLOOR, 'aria-valuemax': 0, 'aria-valuenow': FLOOR }, rest, peak);
   const words = h('p', { class: 'sub numbers' }, 'No level yet');
-  let [held, heldAt, readAt] = [FLOOR, 0, 0];
+  let [held, heldAt, readAt, toldAt] = [FLOOR, 0, 0, 0];
   const draw = level => {
-    const now = performance.now();
+    const now = toldAt = performance.now();
     if (level.peak_dbfs >= held || now - heldAt > HOLD) [held, heldAt] = [level.peak_dbfs, now];
     rest.style.transform = `scaleX(${1 - share(level.rms_dbfs)})`;
     peak.style.transform = `translateX(${share(held) * 100}%)`;
@@ -29,8 +33,23 @@ export function meter(show, signal) {
     const loud = level.short_term_lufs > -100 ? `${level.short_term_lufs.toFixed(1)} LUFS` : 'silence';
     say(words, `Peak ${held > -100 ? held.toFixed(1) : '-∞'} dBFS · ${loud}`);
   };
-  const stream = new EventSource(`/api/v1/${of('shows', show, 'levels')}`);
-  stream.addEventListener('level', message => draw(JSON.parse(message.data)));
-  signal.addEventListener('abort', () => stream.close());
+  const empty = () => {
+    held = FLOOR;
+    rest.style.transform = 'scaleX(1)';
+    peak.style.transform = 'translateX(0)';
+    put(box, 'data-hot', false);
+    put(box, 'aria-valuenow', FLOOR);
+    say(words, 'No level');
+  };
+  let stream;
+  const open = () => {
+    if (signal.aborted) return;
+    stream = new EventSource(`/api/v1/${of('shows', show, 'levels')}`);
+    stream.addEventListener('level', message => draw(JSON.parse(message.data)));
+    stream.addEventListener('error', event => { if (event.target.readyState === EventSource.CLOSED) setTimeout(open, AGAIN); });
+  };
+  const watching = setInterval(() => { if (toldAt && performance.now() - toldAt > SILENCE) empty(); }, SILENCE);
+  signal.addEventListener('abort', () => { stream.close(); clearInterval(watching); });
+  open();
   return h('div', {}, box, words);
 }

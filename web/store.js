@@ -8,11 +8,15 @@ const SILENCE = 1200;
 const PATIENCE = 1500;
 const EVENTS_MAX = 200;
 
-export const store = { role: null, shows: new Map(), events: new Map(), lost: false, listeners: new Set() };
+/** Troubles that have lasted come without an event, so that they are asked for this often. */
+const LOOK = 5000;
+
+export const store = { role: null, shows: new Map(), events: new Map(), alerts: [], lost: false, listeners: new Set() };
 
 let stream = null;
 let heard = 0;
 let watching = null;
+let looking = null;
 let later = null;
 
 export const mayPress = () => store.role === 'operate' && !store.lost;
@@ -36,6 +40,14 @@ export async function refresh() {
   changed();
 }
 
+/** Reads what needs somebody now. What is not answered leaves the last word standing. */
+async function look() {
+  const alerts = await api('GET', 'alerts').catch(() => null);
+  if (!alerts || !store.role) return;
+  store.alerts = alerts;
+  changed();
+}
+
 /** Reads everything about one show. */
 export async function read(name) {
   const show = await api('GET', of('shows', name));
@@ -46,7 +58,7 @@ export async function read(name) {
 
 /** Reads the list soon: several reasons within a moment make one request. */
 export function refreshSoon() {
-  later ??= setTimeout(() => { later = null; refresh().catch(() => {}); }, 300);
+  later ??= setTimeout(() => { later = null; refresh().catch(() => {}); look(); }, 300);
 }
 
 function status(told) {
@@ -63,7 +75,7 @@ function event(told) {
   const same = events.findIndex(one => one.pid === told.pid && one.id === told.id);
   if (same >= 0) events[same] = told; else events.push(told);
   store.events.set(told.show, events.slice(-EVENTS_MAX));
-  if (told.code.startsWith('show.') || told.code.startsWith('daemon.') || told.code.startsWith('bridge.')) refreshSoon();
+  if (told.level !== 'info' || told.code.startsWith('rehearsal.') || told.code.startsWith('show.') || told.code.startsWith('daemon.') || told.code.startsWith('bridge.')) refreshSoon();
   changed();
 }
 
@@ -102,17 +114,21 @@ function open() {
 export async function follow(role) {
   store.role = role;
   await refresh();
+  look();
   open();
   watching = setInterval(watch, 1000);
+  looking = setInterval(look, LOOK);
 }
 
 /** Forgets everything. */
 export function leave() {
   clearInterval(watching);
+  clearInterval(looking);
   stream?.close();
   stream = null;
   store.role = null;
   store.shows.clear();
   store.events.clear();
+  store.alerts = [];
   lose(false);
 }

@@ -45,7 +45,7 @@ fn is_public(path: &str) -> bool {
 /// Lets a request in, and gives every answer its headers and its form.
 pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let address = client_address(&door, &request);
-    let asked = (Instant::now(), door.traffic.route(request.uri().path()), request.method().clone());
+    let asked = (Instant::now(), door.traffic.template_of(request.uri().path()), request.method().clone());
     let answered = match admit(&door, &request, address) {
         Ok(()) => {
             request.extensions_mut().insert(Admitted { address });

@@ -37,7 +37,7 @@ impl Traffic {
     }
 
     /// The template that a path belongs to, or `other`.
-    pub(in crate::daemon::http) fn route(&self, path: &str) -> String {
+    pub(in crate::daemon::http) fn template_of(&self, path: &str) -> String {
         let found = self.templates.iter().find(|template| fits(template, path));
         found.map_or("other", String::as_str).to_owned()
     }
@@ -88,7 +88,7 @@ mod tests {
             ("/etc/passwd", "other"),
             ("*", "other"),
         ] {
-            assert_eq!(traffic.route(path), route, "{path}");
+            assert_eq!(traffic.template_of(path), route, "{path}");
         }
     }
 }
