@@ -92,6 +92,7 @@ fn registry(views: &[WardView], events: u64, listeners: usize) -> Registry {
     let statuses: Vec<&ShowStatus> = on_the_air.filter_map(|view| view.status.as_deref()).collect();
     shows(&mut registry, &statuses);
     recordings(&mut registry, &statuses);
+    disks(&mut registry, views);
     outputs(&mut registry, &statuses);
     bridges(&mut registry, &statuses);
     registry
@@ -144,10 +145,8 @@ fn recordings(registry: &mut Registry, statuses: &[&ShowStatus]) {
     registry.register_with_unit("recording", "Source audio that is kept", Unit::Seconds, seconds.clone());
     registry.register_with_unit("recording_size", "What is kept", Unit::Bytes, bytes.clone());
     registry.register("recording_gaps", "Known gaps", gaps.clone());
-    let (missing, free) = (Family::<Labels, Gauge<f64, AtomicU64>>::default(), Gauges::default());
+    let missing = Family::<Labels, Gauge<f64, AtomicU64>>::default();
     registry.register_with_unit("recording_missing", "Length of the known gaps", Unit::Seconds, missing.clone());
-    let help = "Room on the disk that the show records to";
-    registry.register_with_unit("recording_disk_free", help, Unit::Bytes, free.clone());
     registry.register("recording_stopped", "1 while nothing can be kept", stopped.clone());
     for status in statuses {
         let (labels, recording) = (vec![("show", status.show.clone())], &status.recording);
@@ -156,10 +155,21 @@ fn recordings(registry: &mut Registry, statuses: &[&ShowStatus]) {
         gaps.get_or_create(&labels).set(recording.gaps.len() as i64);
         let length = recording.gaps.iter().map(|gap| gap.end_seconds - gap.start_seconds).sum();
         missing.get_or_create(&labels).set(length);
-        if let Some(room) = recording.folder.as_deref().and_then(|folder| rustix::fs::statvfs(folder).ok()) {
+        stopped.get_or_create(&labels).set(i64::from(recording.error.is_some()));
+    }
+}
+
+/// The disks that shows on the air record to.
+fn disks(registry: &mut Registry, views: &[WardView]) {
+    let free = Gauges::default();
+    let help = "Room on the disk that the show records to";
+    registry.register_with_unit("recording_disk_free", help, Unit::Bytes, free.clone());
+    for view in views.iter().filter(|view| view.on_the_air) {
+        let config = view.config.as_ref().filter(|config| config.recording.enabled);
+        if let Some(room) = config.and_then(|config| rustix::fs::statvfs(&config.recording.folder).ok()) {
+            let labels = vec![("show", view.name.clone())];
             free.get_or_create(&labels).set((room.f_bavail * room.f_frsize) as i64);
         }
-        stopped.get_or_create(&labels).set(i64::from(recording.error.is_some()));
     }
 }
 
