@@ -20,7 +20,7 @@ def timestamps(path):
     return found
 
 
-def judge(path, fps, most_step_ms, seconds):
+def judge(path, seconds, fps, most_step_ms):
     """What is wrong with a recording of about `seconds`, in words; nothing if it is healthy."""
     if not path.exists():
         return ["nothing was recorded"]
@@ -34,7 +34,7 @@ def judge(path, fps, most_step_ms, seconds):
         if step > most_step_ms or min(b - a for a, b in zip(times, times[1:])) < 0:
             faults.append(f"{name} has a step of {step} ms")
         if abs(length - seconds * 1000) > ENDS_MS:
-            faults.append(f"{name} covers {length} ms of {seconds * 1000}")
+            faults.append(f"{name} covers {length} ms of {seconds * 1000:.0f}")
         if kind == VIDEO and abs((len(times) - 1) * 1000 / length - fps) > 0.2:
             faults.append(f"{(len(times) - 1) * 1000 / length:.2f} frames a second")
     return faults

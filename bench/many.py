@@ -120,7 +120,7 @@ def step(args, count, folder):
         answers = daemon.time_requests(REQUESTS)
         files = parts["ingest"].record("check", keys, RECORD_SECONDS)
         faults = faults_of(daemon.statuses(), statuses)
-        faults += [f"{key}: {fault}" for key in keys for fault in judge(files[key], FPS, MOST_STEP_MS, RECORD_SECONDS)]
+        faults += [f"{key}: {fault}" for key in keys for fault in judge(*files[key], FPS, MOST_STEP_MS)]
     finally:
         if daemon:
             daemon.end()

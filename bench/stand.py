@@ -89,17 +89,21 @@ class Ingest:
         return None
 
     def record(self, application, streams, seconds):
-        """Records `seconds` of each stream at once. Returns stream -> file."""
+        """Records at least `seconds` of each stream. Returns stream -> (file, seconds between its two orders)."""
         def order(word, stream):
             query = f"app={application}&name={stream}&rec=order"
             with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/control/record/{word}?{query}", timeout=10) as reply:
                 return pathlib.Path(reply.read(4096).decode())
 
-        files = {stream: order("start", stream) for stream in streams}
+        files, began = {}, {}
+        for stream in streams:
+            files[stream], began[stream] = order("start", stream), time.monotonic()
         time.sleep(seconds)
+        found = {}
         for stream in streams:
             order("stop", stream)
-        return files
+            found[stream] = (files[stream], time.monotonic() - began[stream])
+        return found
 
     def pids(self):
         """The master and its workers."""
