@@ -92,6 +92,7 @@ async fn a_show_is_made_steered_and_ended_in_the_browser() {
         .await;
 
     steer(&browser, &daemon).await;
+    begins_by_itself(&browser).await;
     look_around(&browser, "show").await;
     turn_to(&browser, "#/", "Shows").await;
     browser.says("mirror: on the air", 10).await;
@@ -106,6 +107,18 @@ async fn a_show_is_made_steered_and_ended_in_the_browser() {
     browser.until("it is ending", 20, "document.querySelector('h1 .state')?.textContent === 'Ending'").await;
     assert_eq!(browser.complaints().await, Vec::<Value>::new(), "the page's own errors");
     assert!(!daemon.said().contains("a-hidden-key"));
+}
+
+/// A time is set for the show, told in words, and taken away again.
+async fn begins_by_itself(browser: &Browser) {
+    browser.press("Set a time").await;
+    browser.until("the question", 5, "document.querySelector('dialog [name=at]')").await;
+    browser.ask("document.querySelector('dialog [name=at]').value = '2035-01-02T20:00'").await;
+    assert_eq!(browser.barriers().await, Vec::<String>::new(), "the dialog of a time");
+    browser.press("Set").await;
+    browser.says("on the air from", 10).await;
+    browser.press("Take the time away").await;
+    browser.says("No time is set.", 10).await;
 }
 
 /// The first key leads past the head to the content, and on from there: nothing needs a pointer.

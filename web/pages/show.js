@@ -8,6 +8,7 @@ import { player } from '../player.js';
 import { listen, mayPress, read, store } from '../store.js';
 import { fromStatus, timeline } from '../timeline.js';
 import { moment, standing } from '../words.js';
+import { begins, start } from './begins.js';
 import { program, slate, source } from './desk.js';
 import { order, outputs } from './outputs.js';
 
@@ -31,7 +32,7 @@ function events() {
 function head(name) {
   const [title, state] = [h('span'), h('span', { class: 'state' })];
   const [words, who, fault] = [h('p', { class: 'words', role: 'status' }), h('p', { class: 'sub' }), h('p', { class: 'fault' })];
-  const start = h('button', { class: 'main', onclick: () => order('POST', of('shows', name, 'start'), undefined, 'The show is being started.').then(() => read(name).catch(() => {})) }, 'Start');
+  const go = h('button', { class: 'main', onclick: () => start(name).then(() => read(name).catch(() => {})) }, 'Start');
   const suspend = h('button', { onclick: async () => {
     const text = 'The outputs close and the recording is safe. Within 30 minutes it can be started again where it was.';
     if (await confirm(`Suspend ${name}?`, text, 'Suspend it')) order('POST', of('shows', name, 'suspend'), undefined, 'The show is being suspended.');
@@ -41,7 +42,7 @@ function head(name) {
     if (await confirm(`End ${name}?`, text, 'End the show')) order('POST', of('shows', name, 'end'), undefined, 'The show is ending.');
   } }, 'End');
   return {
-    element: h('div', { class: 'head' }, h('div', {}, h('h1', {}, title, state), words, who, fault), h('div', { class: 'buttons' }, start, suspend, end)),
+    element: h('div', { class: 'head' }, h('div', {}, h('h1', {}, title, state), words, who, fault), h('div', { class: 'buttons' }, go, suspend, end)),
     update(show) {
       const { word, kind } = standing(show);
       say(title, show.title || name);
@@ -53,8 +54,8 @@ function head(name) {
       say(who, [session?.host && `Host: ${session.host}`, speaking.length && `Talking: ${speaking.join(', ')}`].filter(Boolean).join(' · '));
       say(fault, [show.why, ...(show.faults ?? []).map(one => `${one.message} ${one.remedy ?? ''}`)].filter(Boolean).join(' '));
       const running = show.standing === 'supervised' || show.on_the_air;
-      [start.hidden, suspend.hidden, end.hidden] = [running, !running, !running];
-      for (const one of [start, suspend, end]) one.disabled = !mayPress();
+      [go.hidden, suspend.hidden, end.hidden] = [running, !running, !running];
+      for (const one of [go, suspend, end]) one.disabled = !mayPress();
     },
   };
 }
@@ -79,7 +80,7 @@ function live(name, signal) {
 }
 
 export function show(signal, name) {
-  const [top, happened, place] = [head(name), events(), h('div')];
+  const [top, happened, place, alone] = [head(name), events(), h('div'), begins(name, signal)];
   let on = null;
   const update = () => {
     const known = store.shows.get(name);
@@ -87,6 +88,7 @@ export function show(signal, name) {
     const told = store.events.get(name) ?? [];
     top.update(known);
     happened.update(told);
+    alone.update();
     const running = Boolean(known.on_the_air && known.status);
     if (running && !on) {
       const stop = new AbortController();
@@ -103,5 +105,5 @@ export function show(signal, name) {
   listen(update, signal);
   read(name).catch(problem => { if (problem.status === 404) location.hash = '#/'; toast(problem.message, true); });
   update();
-  return [h('p', { class: 'back' }, h('a', { href: '#/' }, '← All shows')), top.element, place, happened.element];
+  return [h('p', { class: 'back' }, h('a', { href: '#/' }, '← All shows')), top.element, place, alone.element, happened.element];
 }
