@@ -28,7 +28,7 @@ RUN apt-get update \
 RUN useradd --uid 1000 --home-dir /state --no-create-home --shell /usr/sbin/nologin spacebridge \
  && install -d -m 1777 /state /recordings
 COPY --from=build /usr/local/bin/spacebridge /usr/local/bin/
-COPY LICENSE-MIT LICENSE-APACHE config/spacebridge.toml /usr/share/spacebridge/
+COPY LICENSE-MIT LICENSE-APACHE config/spacebridge.toml config/serve.toml /usr/share/spacebridge/
 ENV HOME=/state SPACEBRIDGE_STATE=/state
 USER spacebridge
 # Recordings go to the folder `recordings` of the working folder, if nothing else is configured.

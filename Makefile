@@ -79,7 +79,7 @@ deb-check: deb ## Install, upgrade and purge the package in a chroot (as root or
 install: ## Copy the built binary and the sample configuration below PREFIX (/usr/local)
 	@test -x $(BINARY) || { echo "There is no $(BINARY) yet: make build" >&2; exit 1; }
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/spacebridge
-	install -D -m 0644 -t $(DOC) README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE config/spacebridge.toml
+	install -D -m 0644 -t $(DOC) README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE config/spacebridge.toml config/serve.toml
 
 fmt: ## Format the code
 	$(CARGO) fmt

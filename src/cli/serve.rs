@@ -1,8 +1,10 @@
 //! `spacebridge serve`: the daemon's process. It reads the environment, takes signals, and leaves the shows on the air
 //! when it goes.
 
+mod own;
+
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,25 +14,22 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::BadConfiguration;
 use super::args::{Global, LogFormat, ServeArgs};
-use super::check::{ImageUse, file_problems, problem_list};
+use super::check::{ImageUse, file_problems};
 use super::prepare::{alert_variables, secret_variables};
 use super::{runtime, service};
-use crate::bridge::state_folder;
 use crate::clock::Clock;
 use crate::config::key_store::KeyStore;
-use crate::config::secrets::{Places, SecretError, resolve, resolve_alerts};
-use crate::config::{
-    self, DaemonAlert, Known, PresetDefaults, Problem, RunOptions, Secrets, ShowConfig, SourceKind, from_link,
-};
+use crate::config::secrets::{Places, SecretError, resolve};
+use crate::config::{self, Known, PresetDefaults, Problem, RunOptions, Secrets, ShowConfig, SourceKind, from_link};
 use crate::daemon::alerts::Alerts;
 use crate::daemon::folders::Folders;
-use crate::daemon::http::{self, DoorSettings};
+use crate::daemon::http;
 use crate::daemon::hub::Hub;
 use crate::daemon::roster::Roster;
 use crate::daemon::{Autos, Planner, Settings, Standing};
 use crate::supervisor::Launch;
+use own::Own;
 
 /// What is known of presets, links and images.
 pub(super) struct Knowledge {
@@ -41,35 +40,24 @@ pub(super) struct Knowledge {
 
 /// Carries shows until a signal.
 pub(super) fn run(args: &ServeArgs, global: &Global, knowledge: Knowledge) -> anyhow::Result<ExitCode> {
-    let settings = settings(args)?;
-    let mut launch = own_launch(&settings, global)?;
-    let alerts = args.config.as_deref().map(own_alerts).transpose()?.unwrap_or_default();
-    launch.secret_variables = alert_variables(alerts.0.iter().map(|one| &one.alert));
+    let own = own::own(args)?;
+    let mut launch = own_launch(&own.settings, global)?;
+    launch.secret_variables = alert_variables(own.alerts.iter().map(|one| &one.alert));
     let runtime = runtime()?;
-    let ended = runtime.block_on(serve(args, settings, Arc::new(Reader { knowledge, launch }), alerts));
+    let ended = runtime.block_on(serve(own, Arc::new(Reader { knowledge, launch }), args.end_shows));
     // Supervisors are left where they are: their bridges go on without them.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(
-    args: &ServeArgs,
-    settings: Settings,
-    planner: Arc<Reader>,
-    (alerts, secrets): (Vec<DaemonAlert>, Secrets),
-) -> anyhow::Result<ExitCode> {
+async fn serve(own: Own, planner: Arc<Reader>, end_shows: bool) -> anyhow::Result<ExitCode> {
+    let Own { settings, door, alerts, secrets } = own;
     let mut signals = Signals::listen()?;
     let clock = Clock::system();
     // In this order: whoever comes second is refused before anything is touched.
     let folders = Folders::open(&settings.state)?;
     let _lock = folders.lock()?;
-    let door = http::open(DoorSettings {
-        listen: args.listen,
-        tls: args.tls_cert.clone().zip(args.tls_key.clone()),
-        behind_proxy: args.behind_proxy,
-        names: args.names.clone(),
-    })
-    .await?;
+    let door = http::open(door).await?;
     let token_file = door.prepare(&folders, &clock)?;
     let (url, shows) = (door.url(), settings.shows.clone());
     folders.save_address(&url).context("cannot write down where the door is")?;
@@ -96,8 +84,8 @@ async fn serve(
             Told::ReadAgain => read_again(&roster),
         }
     }
-    service::stopping(if args.end_shows { "Ending all shows." } else { "The shows stay on the air." });
-    if args.end_shows {
+    service::stopping(if end_shows { "Ending all shows." } else { "The shows stay on the air." });
+    if end_shows {
         say("Ending all shows.");
         tokio::select! {
             () = roster.end_all() => {}
@@ -113,26 +101,6 @@ async fn serve(
     // What waits for a receiver is written down; a disk that hangs is not waited for.
     drop(tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await);
     Ok(ExitCode::SUCCESS)
-}
-
-/// The alerts of the daemon's own configuration, and their secrets.
-fn own_alerts(file: &Path) -> anyhow::Result<(Vec<DaemonAlert>, Secrets)> {
-    let bad = |faults: &[Problem]| BadConfiguration(problem_list(&file.display().to_string(), faults));
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let file = std::path::absolute(file).with_context(|| format!("cannot use {}", file.display()))?;
-    let base = file.parent().unwrap_or(Path::new("/"));
-    let alerts = config::read_alerts(&text, base).map_err(|faults| bad(&faults))?;
-    let env = |name: &str| std::env::var(name).ok();
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
-    let mut places = Places { env: &env, credentials, store: None, prompt: None };
-    let resolved = resolve_alerts(&alerts, &mut places).map_err(|errors| {
-        let faults: Vec<Problem> = errors.into_iter().map(fault_of).collect();
-        bad(&faults)
-    })?;
-    for note in &resolved.notes {
-        tracing::warn!(note, "A secret has a note.");
-    }
-    Ok((alerts, resolved.secrets))
 }
 
 fn fault_of(error: SecretError) -> Problem {
@@ -158,30 +126,6 @@ fn in_words(roster: &Roster) -> String {
 
 fn say(line: &str) {
     drop(writeln!(io::stderr(), "spacebridge: {line}"));
-}
-
-fn settings(args: &ServeArgs) -> anyhow::Result<Settings> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = |below: &str| absolute("HOME").map(|home| home.join(below));
-    let configuration = || {
-        absolute("CONFIGURATION_DIRECTORY")
-            .or_else(|| absolute("XDG_CONFIG_HOME").or_else(|| home(".config")).map(|path| path.join("spacebridge")))
-    };
-    let shows = args.shows.clone().or_else(|| configuration().map(|path| path.join("shows")));
-    let data = args
-        .data
-        .clone()
-        .or_else(|| absolute("XDG_DATA_HOME").or_else(|| home(".local/share")).map(|path| path.join("spacebridge")));
-    let full = |path: Option<PathBuf>, option: &str| {
-        let path = path.with_context(|| format!("there is no home folder: give {option}"))?;
-        std::path::absolute(&path).with_context(|| format!("cannot use {}", path.display()))
-    };
-    Ok(Settings {
-        state: state_folder::root()?,
-        shows: full(shows, "--shows")?,
-        data: full(data, "--data")?,
-        cookies: args.cookies.as_ref().map(std::path::absolute).transpose().context("cannot use --cookies")?,
-    })
 }
 
 /// How every bridge is started, but for the show's name.

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Known, Problem, ShowConfig, read};
+use super::{DaemonConfig, Known, Problem, ShowConfig, read, read_daemon};
 
 /// Largest file that is read, in bytes; [`read`] tells about one that is larger than it takes.
 const MAX_BYTES: u64 = 2 << 20;
@@ -13,6 +13,20 @@ const MAX_BYTES: u64 = 2 << 20;
 /// # Errors
 /// Every fault in it, or why it cannot be read.
 pub fn load(path: &Path, known: Known<'_>) -> Result<ShowConfig, Vec<Problem>> {
+    let (text, folder) = text_and_folder(path)?;
+    read(&text, &folder, known)
+}
+
+/// Reads the daemon's own configuration in `path`. Relative paths in it belong to its folder.
+///
+/// # Errors
+/// Every fault in it, or why it cannot be read.
+pub fn load_daemon(path: &Path) -> Result<DaemonConfig, Vec<Problem>> {
+    let (text, folder) = text_and_folder(path)?;
+    read_daemon(&text, &folder)
+}
+
+fn text_and_folder(path: &Path) -> Result<(String, PathBuf), Vec<Problem>> {
     let unreadable = |message: String, remedy: &str| {
         let key = path.display().to_string();
         vec![Problem { key, line: None, message, remedy: remedy.into() }]
@@ -25,5 +39,5 @@ pub fn load(path: &Path, known: Known<'_>) -> Result<ShowConfig, Vec<Problem>> {
         .map_err(|_| unreadable("is not UTF-8 text".into(), "Save it as UTF-8 in a text editor"))?;
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let folder = std::path::absolute(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder });
-    read(&text, &folder.unwrap_or_else(|_| PathBuf::from("/")), known)
+    Ok((text, folder.unwrap_or_else(|_| PathBuf::from("/"))))
 }

@@ -16,6 +16,7 @@ use crate::media::VideoFormat;
 mod address;
 mod alert;
 mod check;
+mod daemon;
 mod defaults;
 mod file;
 mod known;
@@ -35,13 +36,14 @@ mod tests;
 pub use address::looks_like_key;
 pub(crate) use address::plain_name;
 pub use alert::{AlertAction, AlertConfig, DaemonAlert, WrittenUrl};
+pub use daemon::{DaemonConfig, LISTEN, LimitsConfig};
 pub use defaults::CLOSING;
-pub use file::load;
+pub use file::{load, load_daemon};
 pub use known::{CUSTOM, Known, PresetDefaults, SpaceLinkReader};
 pub use link::{RunOptions, from_link, source_of};
 pub use live::live_output;
 pub use problem::Problem;
-pub use read::{read, read_alerts};
+pub use read::{read, read_daemon};
 pub use secrets::Secrets;
 
 /// Everything a bridge needs to carry one show.

@@ -9,14 +9,17 @@ use toml::de::DeTable;
 use super::known::Known;
 use super::problem::{Problem, Report};
 use super::section::Section;
-use super::{DaemonAlert, ShowConfig, ShowSettings};
+use super::{ShowConfig, ShowSettings};
 
 mod alert;
+mod daemon;
 mod media;
 mod output;
 mod recording;
 mod source;
 mod x_api;
+
+pub use daemon::read_daemon;
 
 /// Longest file that is read, in bytes: hundreds of times the sample.
 const MAX_FILE: usize = 1 << 20;
@@ -31,22 +34,6 @@ pub fn read(text: &str, base_dir: &Path, known: Known<'_>) -> Result<ShowConfig,
         Some(config) if report.is_clean() => Ok(config),
         _ => Err(report.into_problems()),
     }
-}
-
-/// Reads the daemon's own configuration: its alerts.
-///
-/// # Errors
-/// Every fault in the file, in its order.
-pub fn read_alerts(text: &str, base_dir: &Path) -> Result<Vec<DaemonAlert>, Vec<Problem>> {
-    let report = Report::about(text);
-    let (document, faults) = DeTable::parse_recoverable(text);
-    for fault in &faults {
-        report.add_syntax(fault.span().map(|span| span.start), fault.message());
-    }
-    let mut root = Section::root(document.get_ref(), &report);
-    let alerts = alert::daemon_alerts(&mut root, base_dir);
-    root.finish();
-    if report.is_clean() { Ok(alerts) } else { Err(report.into_problems()) }
 }
 
 /// Every key that a file may have, as paths such as `output[].key_env`.

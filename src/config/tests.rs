@@ -1,5 +1,6 @@
 //! The reader, the sample file and the command line's options, seen from outside.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,13 +52,32 @@ fn only_problem(tail: &str) -> String {
     found.into_iter().next().expect("one")
 }
 
-/// The sample with its keys at their defaults taken out of their comments; `examples` too, if wanted.
-fn uncommented(examples: bool) -> String {
+/// A sample with its keys at their defaults taken out of their comments; `examples` too, if wanted.
+pub(super) fn uncommented(sample: &str, examples: bool) -> String {
     let setting = |line: &str| {
         line.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '['))
     };
     let wanted = |line: &str| setting(line) && (examples || (!line.ends_with("# example") && !line.starts_with("#[")));
-    SAMPLE.lines().map(|line| if wanted(line) { &line[1..] } else { line }.to_owned() + "\n").collect()
+    sample.lines().map(|line| if wanted(line) { &line[1..] } else { line }.to_owned() + "\n").collect()
+}
+
+/// The sections and keys that a sample writes, as the reader's schema names them.
+pub(super) fn keys_of(text: &str) -> BTreeSet<String> {
+    let mut section = String::new();
+    let mut written = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix("[[") {
+            section = format!("{}[]", name.trim_end_matches("]]"));
+            written.insert(section.trim_end_matches("[]").to_owned());
+        } else if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+            written.insert(section.clone());
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            let dot = if section.is_empty() { "" } else { "." };
+            written.insert(format!("{section}{dot}{key}"));
+        }
+    }
+    written
 }
 
 #[test]
@@ -76,28 +96,16 @@ fn the_sample_loads_and_has_the_defaults() {
 
 #[test]
 fn the_defaults_that_the_sample_states_are_the_real_ones() {
-    assert_eq!(read_here(&uncommented(false)).expect("uncommented"), read_here(SAMPLE).expect("the sample"));
+    assert_eq!(read_here(&uncommented(SAMPLE, false)).expect("uncommented"), read_here(SAMPLE).expect("the sample"));
     let stated = SAMPLE.lines().filter(|line| line.starts_with('#') && line.contains(" = ")).count();
     assert!(stated > 40, "only {stated} keys are stated: the convention of the comments changed");
 }
 
 #[test]
 fn every_key_of_the_schema_is_in_the_sample_and_no_other() {
-    let text = uncommented(true);
+    let text = uncommented(SAMPLE, true);
     let schema = with_known(|known| read::schema_asked_by(&text, known));
-    let mut section = String::new();
-    let mut written = std::collections::BTreeSet::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        if let Some(name) = line.strip_prefix("[[") {
-            section = format!("{}[]", name.trim_end_matches("]]"));
-            written.insert(section.trim_end_matches("[]").to_owned());
-        } else if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_end_matches(']').to_owned();
-            written.insert(section.clone());
-        } else if let Some((key, _)) = line.split_once(" = ") {
-            written.insert(format!("{section}.{key}"));
-        }
-    }
+    let written = keys_of(&text);
     assert_eq!(written.difference(&schema).collect::<Vec<_>>(), Vec::<&String>::new(), "in the sample only");
     assert_eq!(schema.difference(&written).collect::<Vec<_>>(), Vec::<&String>::new(), "missing in the sample");
     let faults = problems(&text);

@@ -10,16 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::config::LimitsConfig;
 use machine::Usage;
 
 /// What a show of two outputs is taken to cost until one was measured: somewhat more than `bench/many.py` saw.
 const PRIOR: Cost = Cost { cores: 0.06, memory: 64_000_000 };
-
-/// Share of the processors that shows may take. The rest is for the moments in which slates are encoded.
-const CPU_SHARE: f64 = 0.85;
-
-/// Memory that is left to the system, in bytes.
-const MEMORY_RESERVE: u64 = 256_000_000;
 
 /// Time after which a change of a show's cost is known to two thirds.
 const SMOOTHING: Duration = Duration::from_secs(30);
@@ -60,6 +55,8 @@ pub struct Standing {
     pub measured: usize,
     /// What all of them take; unmeasured ones at the price of one more.
     pub taken: Cost,
+    /// Processors that shows may take.
+    pub cores_for_shows: f64,
     /// What one more is expected to take.
     pub one_more: Cost,
     /// How many more fit.
@@ -71,33 +68,33 @@ pub struct Standing {
 pub(super) struct Refused {
     standing: Standing,
     machine: Machine,
+    limits: LimitsConfig,
 }
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Standing { shows, taken, one_more, .. } = self.standing;
+        let Standing { shows, taken, cores_for_shows, one_more, .. } = self.standing;
         let megabytes = |bytes: u64| bytes / 1_000_000;
+        if let Some(most) = self.limits.max_shows.filter(|most| shows >= *most) {
+            write!(f, "The configuration allows {most} at one time ([limits] max_shows). ")?;
+        }
         write!(
             f,
             "{shows} shows use {:.2} of {} cores, of which {:.2} are for shows, and {} MB of memory are available, of which \
              {} MB are kept free; one more needs about {:.2} cores and {} MB. End a show, or start it by force.",
             taken.cores,
             self.machine.cores,
-            cores_for_shows(&self.machine),
+            cores_for_shows,
             megabytes(self.machine.memory_available),
-            megabytes(MEMORY_RESERVE),
+            megabytes(self.limits.memory_reserve),
             one_more.cores,
             megabytes(one_more.memory),
         )
     }
 }
 
-fn cores_for_shows(machine: &Machine) -> f64 {
-    u32::try_from(machine.cores).map_or(f64::MAX, f64::from) * CPU_SHARE
-}
-
 /// How things stand. `known` are the costs of all carried shows, none for one that was not measured yet.
-fn standing(known: &[Option<Cost>], machine: &Machine) -> Standing {
+fn standing(known: &[Option<Cost>], machine: &Machine, limits: &LimitsConfig) -> Standing {
     let measured: Vec<Cost> = known.iter().flatten().copied().collect();
     let one_more = expected(&measured);
     let unmeasured = u32::try_from(known.len() - measured.len()).unwrap_or(u32::MAX);
@@ -106,15 +103,18 @@ fn standing(known: &[Option<Cost>], machine: &Machine) -> Standing {
     let promised = u64::from(unmeasured) * one_more.memory;
     let memory = measured.iter().map(|cost| cost.memory).sum::<u64>() + promised;
     // What measured shows hold is missing from what is available already; what was promised is not.
-    let free = machine.memory_available.saturating_sub(MEMORY_RESERVE + promised);
+    let free = machine.memory_available.saturating_sub(limits.memory_reserve.saturating_add(promised));
     let by_memory = usize::try_from(free / one_more.memory.max(1)).unwrap_or(usize::MAX);
-    let by_cores = ((cores_for_shows(machine) - cores) / one_more.cores).max(0.0);
+    let cores_for_shows = u32::try_from(machine.cores).map_or(f64::MAX, f64::from) * limits.cpu_share;
+    let by_cores = ((cores_for_shows - cores) / one_more.cores).max(0.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number that is not negative")]
     let by_cores = (by_cores + 1e-9) as usize;
     // No measurement says that a machine cannot carry a single show.
     let by_cores = if known.is_empty() { by_cores.max(1) } else { by_cores };
-    let room = by_cores.min(by_memory);
-    Standing { shows: known.len(), measured: measured.len(), taken: Cost { cores, memory }, one_more, room }
+    let by_count = limits.max_shows.map_or(usize::MAX, |most| most.saturating_sub(known.len()));
+    let room = by_cores.min(by_memory).min(by_count);
+    let (shows, measured, taken) = (known.len(), measured.len(), Cost { cores, memory });
+    Standing { shows, measured, taken, cores_for_shows, one_more, room }
 }
 
 /// What one more show costs: the mean of those that were measured.
@@ -158,12 +158,18 @@ impl Entry {
 }
 
 /// What all carried shows cost. Every start goes through it, one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ledger {
     entries: Mutex<BTreeMap<String, Entry>>,
+    limits: LimitsConfig,
 }
 
 impl Ledger {
+    /// None yet, within `limits`.
+    pub(super) fn new(limits: LimitsConfig) -> Self {
+        Self { entries: Mutex::default(), limits }
+    }
+
     fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -175,9 +181,9 @@ impl Ledger {
     pub(super) fn admit(&self, show: &str, machine: &Machine, force: bool) -> Result<(), Refused> {
         let mut entries = self.entries();
         entries.remove(show);
-        let standing = standing(&costs(&entries), machine);
+        let standing = standing(&costs(&entries), machine, &self.limits);
         if standing.room == 0 && !force {
-            return Err(Refused { standing, machine: *machine });
+            return Err(Refused { standing, machine: *machine, limits: self.limits });
         }
         entries.insert(show.to_owned(), Entry::default());
         Ok(())
@@ -207,7 +213,7 @@ impl Ledger {
 
     /// How things stand.
     pub(super) fn standing(&self, machine: &Machine) -> Standing {
-        standing(&costs(&self.entries()), machine)
+        standing(&costs(&self.entries()), machine, &self.limits)
     }
 }
 
@@ -225,6 +231,7 @@ mod tests {
     #[test]
     fn a_show_more_than_the_machine_carries_is_seen_before_it_starts() {
         let tight = |memory_available| Machine { memory_available, ..ROOMY };
+        let limits = LimitsConfig::default();
         for (known, machine, room) in [
             (vec![], ROOMY, 28),
             (vec![Some(DEAR); 3], ROOMY, 1),
@@ -239,14 +246,38 @@ mod tests {
             // Shows that stand still do not promise room without end.
             (vec![Some(Cost { cores: 0.0, memory: 0 })], ROOMY, 113),
         ] {
-            assert_eq!(standing(&known, &machine).room, room, "{known:?} {machine:?}");
+            assert_eq!(standing(&known, &machine, &limits).room, room, "{known:?} {machine:?}");
         }
+    }
+
+    #[test]
+    fn the_operators_limits_hold_before_what_the_machine_could() {
+        let limits = LimitsConfig::default();
+        let most = |most| LimitsConfig { max_shows: Some(most), ..limits };
+        for (known, limits, room) in [
+            (vec![], most(1), 1),
+            (vec![None], most(1), 0),
+            // By force there can be more than are allowed.
+            (vec![None; 3], most(1), 0),
+            (vec![], most(256), 28),
+            (vec![], LimitsConfig { cpu_share: 0.06, ..limits }, 2),
+            (vec![], LimitsConfig { cpu_share: 0.01, ..limits }, 1),
+            (vec![None], LimitsConfig { cpu_share: 0.01, ..limits }, 0),
+            (vec![], LimitsConfig { memory_reserve: u64::MAX, ..limits }, 0),
+            (vec![None], LimitsConfig { memory_reserve: u64::MAX, ..limits }, 0),
+        ] {
+            assert_eq!(standing(&known, &ROOMY, &limits).room, room, "{known:?} {limits:?}");
+        }
+        let ledger = Ledger::new(most(1));
+        ledger.admit("a", &ROOMY, false).expect("the first one");
+        let refused = ledger.admit("b", &ROOMY, false).expect_err("one is allowed").to_string();
+        assert!(refused.starts_with("The configuration allows 1 at one time"), "{refused}");
     }
 
     #[test]
     fn of_many_starts_at_once_only_those_that_fit_are_admitted() {
         let (ledger, machine) =
-            (Ledger::default(), Machine { memory_available: 256_000_000 + 3 * 64_000_000, ..ROOMY });
+            (Ledger::new(LimitsConfig::default()), Machine { memory_available: 256_000_000 + 3 * 64_000_000, ..ROOMY });
         let admitted = (0..9).filter(|show| ledger.admit(&format!("show{show}"), &machine, false).is_ok()).count();
         assert_eq!(admitted, 3);
         let refused = ledger.admit("one more", &machine, false).expect_err("no room").to_string();
@@ -260,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_start_is_no_measure_of_what_follows_and_a_bridge_that_was_replaced_is_measured_anew() {
-        let (ledger, look) = (Ledger::default(), Duration::from_secs(5));
+        let (ledger, look) = (Ledger::new(LimitsConfig::default()), Duration::from_secs(5));
         let seen = |pid, cpu_ms| {
             BTreeMap::from([("a".to_owned(), Usage { pid, cpu: Duration::from_millis(cpu_ms), memory: 50_000_000 })])
         };

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::config::LimitsConfig;
 
 pub use plan::{Plan, Planner};
 pub use ward::{Cue, Origin, Refusal, Standing, Ward, WardView};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// Login for Spaces of shows from the API that bring none: a browser's `cookies.txt`.
     pub cookies: Option<PathBuf>,
+    /// How much the machine is to carry.
+    pub limits: LimitsConfig,
 }
 
 /// What begins shows by itself.

@@ -76,7 +76,7 @@ impl Roster {
         hub: Arc<Hub>,
         clock: Clock,
     ) -> Result<Self, DaemonError> {
-        let ledger = Ledger::default();
+        let ledger = Ledger::new(settings.limits);
         let common = Arc::new(Common { planner, folders, hub, clock, data: settings.data.clone(), ledger });
         let roster = Self { settings, common, shows: RwLock::default() };
         roster.scan()?;

@@ -7,6 +7,7 @@ mod chat;
 mod config;
 mod continuous;
 mod daemon;
+mod daemon_admission;
 mod daemon_auto;
 mod daemon_canary;
 mod daemon_door;

@@ -9,9 +9,10 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Address and port; any other than this machine's own needs TLS or a proxy
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8480")]
-    pub listen: SocketAddr,
-    /// The daemon's own configuration: who is told of what happens
+    /// [default: 127.0.0.1:8480]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// The daemon's own configuration; what is said here counts more [default: serve.toml beside the folder of shows]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Folder of show files, each as `run --config` reads it [default: shows in the configuration folder]

@@ -47,7 +47,7 @@ pub struct ExportArgs {
     /// As one JSON object
     #[arg(long)]
     pub json: bool,
-    /// For programs: how far it is, as lines of JSON on standard error; takes a back seat to everything else on the machine
+    /// For programs: how far it is, as lines of JSON on standard error
     #[arg(long)]
     pub progress_json: bool,
     /// How it shall sound.
@@ -116,9 +116,6 @@ struct Answer<'a> {
 
 /// Makes the files and says where they are.
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
-    if args.progress_json && rustix::process::nice(10).is_err() {
-        tracing::debug!("The export keeps its place among other processes.");
-    }
     gst::init()?;
     let request = request(args)?;
     let (exported, not_listed) = runtime()?.block_on(async {

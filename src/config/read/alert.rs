@@ -28,7 +28,7 @@ pub(super) fn alerts(root: &mut Section<'_>, base: &Path) -> Vec<AlertConfig> {
 }
 
 /// The sections `[[alert]]` of the daemon's own configuration: with a name, and the shows that each is about.
-pub(in crate::config) fn daemon_alerts(root: &mut Section<'_>, base: &Path) -> Vec<DaemonAlert> {
+pub(super) fn daemon_alerts(root: &mut Section<'_>, base: &Path) -> Vec<DaemonAlert> {
     let sections = root.sections("alert");
     if sections.len() > MAX_ALERTS {
         root.problem("alert", format!("there are more than {MAX_ALERTS}"), "Let one command tell several people");
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn an_alert_of_the_daemon_has_a_name_and_shows_and_every_fault_is_told() {
-        let read = |text: &str| crate::config::read_alerts(text, Path::new("/srv"));
+        let read = |text: &str| crate::config::read_daemon(text, Path::new("/srv")).map(|daemon| daemon.alerts);
         let two = "[[alert]]\ncommand = [\"tell\"]\n[[alert]]\nname = \"pager\"\nshows = [\"friday*\", \"night\"]\nlevel = \
                    \"error\"\nwebhook_file = \"hook.url\"\nsecret_env = \"HOOK_SECRET\"\n";
         let alerts = read(two).expect("fine");

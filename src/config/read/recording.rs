@@ -33,7 +33,8 @@ fn retention(mut section: Section<'_>) -> RetentionConfig {
     config
 }
 
-fn size(section: &mut Section<'_>, key: &str) -> Option<u64> {
+/// An amount of bytes with its unit.
+pub(super) fn size(section: &mut Section<'_>, key: &str) -> Option<u64> {
     match parse_size(&section.text(key)?) {
         Ok(bytes) => Some(bytes),
         Err(fault) => {

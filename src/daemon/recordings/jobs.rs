@@ -1,17 +1,14 @@
 //! What is being made of recordings: exports, repairs, checks. Each is a child process of this program, so that no codec
 //! ends the daemon; and one at a time, so that shows on the air do not feel it.
 
+mod child;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
-use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -19,19 +16,13 @@ use utoipa::ToSchema;
 use crate::alert::Level;
 use crate::clock::Clock;
 use crate::daemon::hub::Hub;
-use crate::text::plain;
+use child::Said;
 
 /// Jobs that wait at most.
 const WAITING_MAX: usize = 64;
 
 /// Jobs that are over and remembered.
 const OVER_MAX: usize = 200;
-
-/// Time for a child that was told to stop; it leaves nothing half-made by then.
-const STOPPING: Duration = Duration::from_secs(20);
-
-/// Most of what a child says that is read, in bytes.
-const SAID_MAX: u64 = 1 << 20;
 
 /// What is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -118,13 +109,6 @@ pub struct Jobs {
     program: OsString,
     clock: Clock,
     hub: Arc<Hub>,
-}
-
-/// What a child said at its end.
-struct Said {
-    state: JobState,
-    message: String,
-    files: Vec<String>,
 }
 
 impl Jobs {
@@ -247,146 +231,7 @@ impl Jobs {
     }
 
     async fn run(&self, id: &str, order: &Order, stop: &CancellationToken) -> Said {
-        let mut command = Command::new(&self.program);
-        command.args(&order.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.kill_on_drop(true);
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => return failed(format!("it could not be started: {error}.")),
-        };
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let output = async { tokio::join!(whole(out), self.listen(id, err)) };
-        let ended = async {
-            let ended = tokio::select! {
-                ended = child.wait() => ended,
-                () = stop.cancelled() => stopped(&mut child).await,
-            };
-            ended.ok().and_then(|status| status.code())
-        };
-        let ((out, last), code) = tokio::join!(output, ended);
-        if stop.is_cancelled() && code != Some(0) {
-            return Said {
-                state: JobState::Cancelled,
-                message: "nothing half-made is left.".into(),
-                files: Vec::new(),
-            };
-        }
-        judge(order.kind, code, &out, &last)
-    }
-
-    /// Reads what the child says while it works: progress as JSON, everything else as its last words.
-    async fn listen(&self, id: &str, err: Option<impl AsyncRead + Unpin>) -> String {
-        let mut last = String::new();
-        let Some(err) = err else { return last };
-        let mut lines = BufReader::new(err.take(SAID_MAX)).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            match serde_json::from_str::<Step>(&line) {
-                Ok(step) if step.total > 0 => {
-                    let progress = (step.done as f64 / step.total as f64).clamp(0.0, 1.0);
-                    self.change(id, |view| view.progress = Some(progress));
-                }
-                Ok(_) => {}
-                Err(_) => last = plain(&line, 500),
-            }
-        }
-        last
-    }
-}
-
-/// One line of a child's progress.
-#[derive(serde::Deserialize)]
-struct Step {
-    done: u64,
-    total: u64,
-}
-
-async fn whole(out: Option<impl AsyncRead + Unpin>) -> String {
-    let mut text = String::new();
-    if let Some(out) = out
-        && out.take(SAID_MAX).read_to_string(&mut text).await.is_err()
-    {
-        text.clear();
-    }
-    text
-}
-
-/// Asks a child to stop, and makes it when it does not.
-async fn stopped(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
-    let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    if let Some(pid) = pid {
-        kill_process(pid, Signal::TERM)?;
-    }
-    match tokio::time::timeout(STOPPING, child.wait()).await {
-        Ok(ended) => ended,
-        Err(_) => {
-            child.kill().await?;
-            child.wait().await
-        }
-    }
-}
-
-fn failed(message: String) -> Said {
-    Said { state: JobState::Failed, message, files: Vec::new() }
-}
-
-/// What came of it, by the exit code and by what was printed.
-fn judge(kind: JobKind, code: Option<i32>, out: &str, last: &str) -> Said {
-    let said: serde_json::Value = serde_json::from_str(out.lines().last().unwrap_or_default()).unwrap_or_default();
-    let names = |list: &serde_json::Value| -> Vec<String> {
-        let all = list.as_array().into_iter().flatten();
-        let path = |one: &serde_json::Value| one.as_str().or_else(|| one["file"].as_str()).map(str::to_owned);
-        let base = |path: String| path.rsplit('/').next().unwrap_or_default().to_owned();
-        all.filter_map(path).map(base).collect()
-    };
-    match (kind, code) {
-        (JobKind::Verify, Some(0 | 1)) if said["words"].is_string() => Said {
-            state: JobState::Done,
-            message: plain(said["words"].as_str().unwrap_or_default(), 500),
-            files: Vec::new(),
-        },
-        (_, Some(0)) => {
-            let files = names(&said["files"]);
-            let notes: Vec<&str> = said["notes"].as_array().into_iter().flatten().filter_map(|n| n.as_str()).collect();
-            let made = match files.len() {
-                0 => "nothing more was to be made.".to_owned(),
-                1 => "one file.".to_owned(),
-                count => format!("{count} files."),
-            };
-            Said {
-                state: JobState::Done,
-                message: plain(&[&[made.as_str()], &notes[..]].concat().join(" "), 2000),
-                files,
-            }
-        }
-        (_, None) => failed("its process was killed.".to_owned()),
-        (_, Some(_)) if last.is_empty() => failed("it gave no reason.".to_owned()),
-        (_, Some(_)) => failed(without_paths(last)),
-    }
-}
-
-/// The child speaks to the machine's owner; a client is told no path.
-fn without_paths(words: &str) -> String {
-    let word = |word: &str| if word.starts_with('/') { "(a path)".to_owned() } else { word.to_owned() };
-    let words: Vec<String> = words.trim_start_matches("Error: ").split(' ').map(word).collect();
-    words.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_child_says_is_judged_by_its_exit_code_and_tells_no_path() {
-        let json = r#"{"files":[{"file":"/var/lib/r/export/night.m4a"}],"notes":["A note."]}"#;
-        let done = judge(JobKind::Export, Some(0), json, "");
-        assert_eq!(
-            (done.state, done.files, done.message),
-            (JobState::Done, vec!["night.m4a".to_owned()], "one file. A note.".to_owned())
-        );
-        let lacks = judge(JobKind::Verify, Some(1), r#"{"words":"3 segments lack."}"#, "");
-        assert_eq!((lacks.state, lacks.message.as_str()), (JobState::Done, "3 segments lack."));
-        let bad = judge(JobKind::Export, Some(1), "", "Error: no room in /var/lib/recordings for it");
-        assert_eq!((bad.state, bad.message.as_str()), (JobState::Failed, "no room in (a path) for it"));
-        assert_eq!(judge(JobKind::Export, None, "", "x").state, JobState::Failed);
+        let progress = |progress| self.change(id, |view| view.progress = Some(progress));
+        child::run(&self.program, order, stop, progress).await
     }
 }

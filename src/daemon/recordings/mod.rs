@@ -7,7 +7,7 @@ pub mod files;
 pub mod jobs;
 pub mod timeline;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -66,7 +66,8 @@ impl Shelf {
             .filter_map(|folder| Some(Listed { id: id_of(folder), summary: self.summary(folder).ok()? }))
             .collect();
         listed.sort_by(|a, b| (b.summary.started_at, &b.id).cmp(&(a.summary.started_at, &a.id)));
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).retain(|folder, _| folders.contains(folder));
+        let there: HashSet<&PathBuf> = folders.iter().collect();
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).retain(|folder, _| there.contains(folder));
         listed
     }
 
