@@ -70,7 +70,8 @@ fn kill(pid: u32) {
 #[tokio::test]
 async fn a_killed_bridge_is_back_with_the_same_handover() {
     let root = tempfile::tempdir().unwrap();
-    let script = "cat > $SPACEBRIDGE_STATE/handover.$$; trap 'exit 0' TERM; while :; do sleep 0.05; done";
+    // The trap first: the order to leave comes as soon as the handover is there.
+    let script = "trap 'exit 0' TERM; cat > $SPACEBRIDGE_STATE/handover.$$; while :; do sleep 0.05; done";
     let mut show = start(root.path(), script);
     let first = show.started().await;
     let handover_of =
