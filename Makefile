@@ -49,11 +49,13 @@ screenshots: ## Pictures of the dashboard in both themes and at a phone's width,
 	@packaging/install-packages.sh run build test
 	$(CARGO) test --locked --test it -- --include-ignored --test-threads=1 dashboard::a_ dashboard::screenshots
 
-bench: ## CPU, memory and exports beside ffmpeg (BENCH_ROUNDS, BENCH_SECONDS, BENCH_HOURS)
+bench: ## CPU, memory and exports beside ffmpeg, and many shows at once (BENCH_ROUNDS, BENCH_SECONDS, BENCH_HOURS)
 	@packaging/install-packages.sh run build test
 	@$(MAKE) build
 	python3 bench/bench.py --binary $(BINARY) --results $(TARGET)/bench
 	python3 bench/exports.py --binary $(BINARY) --results $(TARGET)/bench
+	python3 bench/many.py --binary $(BINARY) --results $(TARGET)/bench
+	python3 bench/many.py --waiting --binary $(BINARY) --results $(TARGET)/bench
 
 api-check: build ## Try every operation of the daemon's OpenAPI document with schemathesis, from PyPI (EXAMPLES=20)
 	@packaging/install-packages.sh run build
