@@ -10,7 +10,7 @@ LOOP_FRAMES = 60
 
 CONFIG = """
 [show]
-name = "bench"
+name = "{name}"
 closing = "1s"
 
 [[source]]
@@ -43,19 +43,28 @@ key_file = "{key}"
 """
 
 
+def config(space, folder, name="bench"):
+    """A show's configuration without its outputs."""
+    return CONFIG.format(name=name, url=space.url, folder=folder, api_base=space.api_base, guest_base=space.guest_base,
+                         audio=AUDIO_KBPS, video=VIDEO_KBPS, width=WIDTH, height=HEIGHT, fps=FPS)
+
+
+def output(name, server, key, word):
+    """One output of it; its stream key is `word`, in the file `key`."""
+    key.touch(mode=0o600)
+    key.write_text(f"{word}\n", encoding="utf-8")
+    return OUTPUT.format(name=name, server=server, key=key)
+
+
 def spacebridge(binary, space, servers, folder):
     """The program as a user runs it. Returns the command and its environment."""
-    text = CONFIG.format(url=space.url, folder=folder, api_base=space.api_base, guest_base=space.guest_base,
-                         audio=AUDIO_KBPS, video=VIDEO_KBPS, width=WIDTH, height=HEIGHT, fps=FPS)
+    text = config(space, folder)
     for index, server in enumerate(servers):
-        key = pathlib.Path(folder, f"key{index}")
-        key.touch(mode=0o600)
-        key.write_text("bench\n", encoding="utf-8")
-        text += OUTPUT.format(name=f"ingest{index}", server=server, key=key)
-    config = pathlib.Path(folder, "show.toml")
-    config.write_text(text, encoding="utf-8")
+        text += output(f"ingest{index}", server, pathlib.Path(folder, f"key{index}"), "bench")
+    show = pathlib.Path(folder, "show.toml")
+    show.write_text(text, encoding="utf-8")
     state = pathlib.Path(folder, "state")
-    return [binary, "run", "--config", str(config), "--plain"], os.environ | {"SPACEBRIDGE_STATE": str(state)}
+    return [binary, "run", "--config", str(show), "--plain"], os.environ | {"SPACEBRIDGE_STATE": str(state)}
 
 
 def _tee(servers, folder):

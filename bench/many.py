@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+import contestants
 import report
 from daemon import Daemon, percentile
 from flv import judge
@@ -26,52 +27,16 @@ SETTLE_SECONDS = 15
 RECORD_SECONDS = 20
 REQUESTS = 400
 
-SHOW = """
-[show]
-name = "{name}"
-closing = "1s"
-{waiting}
 
-[[source]]
-kind = "x-space"
-url = "{url}"
-
-[slate]
-width = 1280
-height = 720
-fps = 30
-video_kbps = 3000
-
-[recording]
-folder = "{folder}/recordings"
-
-[x]
-api_base = "{api_base}"
-guest_base = "{guest_base}"
-allow_private_addresses = true
-"""
-
-OUTPUT = """
-[[output]]
-name = "{name}"
-url = "{server}"
-key_file = "{key}"
-"""
-
-
-def write_shows(folder, count, space, ingest, waiting):
+def write_shows(folder, count, space, ingest):
     """The operator's files: `count` shows of two outputs each. Returns the stream keys."""
     shows, keys = folder / "shows", []
     shows.mkdir()
     for number in range(count):
-        text = SHOW.format(name=f"show{number}", url=space.url, folder=folder, api_base=space.api_base,
-                           guest_base=space.guest_base, waiting='on_air_before = "24h"' if waiting else "")
+        text = contestants.config(space, folder, f"show{number}")
         for output in "ab":
             word = f"show{number}{output}"
-            key = folder / f"{word}.key"
-            key.touch(mode=0o600)
-            key.write_text(word + "\n", encoding="utf-8")
-            text += OUTPUT.format(name=output, server=ingest.server("check"), key=key)
+            text += contestants.output(output, ingest.server("check"), folder / f"{word}.key", word)
             keys.append(word)
         (shows / f"show{number}.toml").write_text(text, encoding="utf-8")
     return keys
@@ -108,7 +73,7 @@ def step(args, count, folder):
     daemon = None
     try:
         parts["ingest"] = Ingest(folder / "ingest", connections=8 * count + 64)
-        keys = write_shows(folder, count, parts["space"], parts["ingest"], args.waiting)
+        keys = write_shows(folder, count, parts["space"], parts["ingest"])
         daemon = Daemon(args.binary, folder, args.results / f"serve-{count}.log")
         began = time.monotonic()
         state = "waiting" if args.waiting else "live"
