@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -16,7 +16,6 @@ use spacebridge::bridge::state_folder::StateFolder;
 use spacebridge::rehearsal::space::{Order, SpaceArgs, SpaceReport, SpaceStarted};
 use spacebridge::status::{OutputState, ShowState, ShowStatus};
 
-use super::eventually_async;
 use super::nginx::Nginx;
 
 /// The real program.
@@ -212,8 +211,15 @@ impl Stage {
 
     /// Waits until the status is as `wanted`.
     pub(crate) async fn until(&self, what: &str, seconds: u64, wanted: impl Fn(&ShowStatus) -> bool) -> ShowStatus {
-        let look = || async { self.status().await.filter(&wanted) };
-        eventually_async(what, Duration::from_secs(seconds), look).await
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let status = self.status().await;
+            if let Some(status) = status.as_ref().filter(|status| wanted(status)) {
+                return status.clone();
+            }
+            assert!(Instant::now() < deadline, "not within {seconds} s: {what}; it said last: {status:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Waits until the space is on the air and every output is live.
