@@ -41,6 +41,8 @@ pub struct HttpSettings {
     pub operator_urls: Vec<Url>,
     /// Hosts, with their subdomains, that may get secrets; https only.
     pub secret_hosts: Vec<String>,
+    /// Time without any byte after which a request is given up; 10 s where none is said. Only a long poll wants more.
+    pub patience: Option<Duration>,
 }
 
 /// An HTTP client with limits. Clones share connections.
@@ -284,7 +286,7 @@ fn builder(settings: &HttpSettings) -> reqwest::ClientBuilder {
         .referer(false)
         .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
+        .read_timeout(settings.patience.unwrap_or(READ_TIMEOUT))
 }
 
 fn headers_of(request: &Request) -> Result<HeaderMap, NetError> {

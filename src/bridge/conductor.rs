@@ -178,6 +178,8 @@ impl Conductor {
             SourceEvent::Audio(block) => return self.on_audio(&block),
             SourceEvent::DecodeErrors { count } => self.on_undecodable(count),
             SourceEvent::Late(segment) => self.on_late(&segment),
+            // Nothing of the bridge shows speakers or keeps stems.
+            SourceEvent::Speakers(_) | SourceEvent::Stem(_) => return,
             SourceEvent::Notice(notice) => self.on_notice(notice),
             SourceEvent::Stalled { reason } => self.handles.events.warning("source.stalled", "source", reason, None),
         }

@@ -22,6 +22,7 @@ pub mod remux;
 pub mod rtmp;
 pub mod tls;
 pub mod uri;
+pub mod webrtc;
 
 pub use file_tags::{Cover, FileTags};
 pub use pipeline::{BusEvent, Fault, FaultKind, Pipeline};

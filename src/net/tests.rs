@@ -16,6 +16,7 @@ async fn serve(router: Router) -> Url {
 
 fn client(allow_private: bool, operator: &[Url]) -> HttpClient {
     HttpClient::new(HttpSettings {
+        patience: None,
         user_agent: "test".into(),
         allow_private_addresses: allow_private,
         operator_urls: operator.to_vec(),

@@ -18,9 +18,11 @@ use crate::media::PcmBlock;
 pub use past::Past;
 
 pub mod hls;
+pub mod janus;
 pub mod past;
 pub mod tone;
 pub mod uri;
+pub mod webrtc;
 pub mod x_space;
 
 /// What a source tells about itself and its session, in order.
@@ -58,6 +60,36 @@ pub enum SourceEvent {
     },
     /// Something that people should know: told once per change, never per attempt.
     Notice(Notice),
+    /// Who is in the room, whenever that changes.
+    Speakers(Vec<Speaker>),
+    /// One packet of one speaker, as received: for the recording, never for the air.
+    Stem(StemPacket),
+}
+
+/// Somebody who may be heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker {
+    /// The platform's id, of `[0-9A-Za-z_-]` only.
+    pub id: String,
+    /// What they call themselves; hostile text.
+    pub name: String,
+    /// Whether the platform says that they are muted, where it says so.
+    pub muted: Option<bool>,
+    /// Whether they were heard within the last half second.
+    pub talking: bool,
+}
+
+/// One Opus packet of a speaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StemPacket {
+    /// [`Speaker::id`].
+    pub speaker: String,
+    /// When its first sample is to be heard, on the session's media timeline, in 48 kHz samples.
+    pub media_time: i64,
+    /// Duration in 48 kHz samples.
+    pub samples: u32,
+    /// The packet as received.
+    pub data: Bytes,
 }
 
 /// What a source tells people, in the words of the event stream.

@@ -20,6 +20,7 @@ mod drill;
 mod episode_encode;
 mod episode_export;
 mod full_disk;
+mod janus;
 mod kills;
 mod layout;
 mod live;

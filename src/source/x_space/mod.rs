@@ -128,6 +128,7 @@ fn client(config: &XApiConfig, playlist: Option<::url::Url>) -> Result<HttpClien
     operator_urls.extend(playlist);
     operator_urls.extend(config.edges.iter().filter_map(|edge| format!("https://{edge}/").parse().ok()));
     let settings = HttpSettings {
+        patience: None,
         user_agent: config.user_agent.clone(),
         allow_private_addresses: config.allow_private_addresses,
         operator_urls,

@@ -16,6 +16,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("unshare", "util-linux"),
     ("ip", "iproute2"),
     ("chromedriver", "chromium-driver"),
+    ("janus", "janus"),
 ];
 
 /// Where the tool is; fails with the package that has it.

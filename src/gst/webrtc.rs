@@ -1,0 +1,262 @@
+//! Peer connections: one that only listens, and one that only sends.
+//!
+//! Descriptions are exchanged whole, with every candidate inside: nobody here sends or takes single candidates. What is
+//! said to whom over which protocol is the caller's. Times of packets and samples are 48 kHz samples since the pipeline
+//! started, by its own clock: the same zero for every track, so that tracks lie beside each other as they arrived.
+
+mod listen;
+mod publish;
+mod track;
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_sdp::SDPMessage;
+use gstreamer_webrtc::{WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription};
+use tokio::sync::mpsc;
+
+use super::GstError;
+use crate::media::StereoSample;
+pub use listen::RtcListener;
+pub use publish::{PublishFormat, RtcPublisher};
+
+/// Largest description that is read, in bytes: thirteen speakers take some ten thousand.
+pub const SDP_MAX: usize = 256 << 10;
+
+/// What a peer connection reports.
+#[derive(Debug, Clone)]
+pub enum RtcEvent {
+    /// Our own description, complete: to be given to the other side.
+    Local {
+        /// Whether it is an offer or the answer to one.
+        kind: SdpKind,
+        /// Its text.
+        sdp: String,
+    },
+    /// Where the connection stands.
+    State(RtcState),
+    /// A track began: its number is the place of its section in the description.
+    Track(u32),
+    /// One Opus packet of a track, as received.
+    Packet {
+        /// The track.
+        track: u32,
+        /// When its first sample is to be heard.
+        at: u64,
+        /// The packet.
+        data: Bytes,
+    },
+    /// Decoded samples of a track; what was lost is made up.
+    Audio {
+        /// The track.
+        track: u32,
+        /// When the first one is to be heard.
+        at: u64,
+        /// The samples.
+        samples: Vec<StereoSample>,
+    },
+    /// Something that was asked cannot be done: the connection is of no use any more.
+    Failed(String),
+}
+
+/// Which half of an exchange a description is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SdpKind {
+    /// Says what is offered.
+    Offer,
+    /// Says what is taken of it.
+    Answer,
+}
+
+/// Where a connection stands, DTLS included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RtcState {
+    /// Not there yet.
+    Connecting,
+    /// Media can flow.
+    Connected,
+    /// Lost for now; it may come back by itself.
+    Disconnected,
+    /// Lost for good.
+    Failed,
+    /// Ended by the other side.
+    Closed,
+}
+
+impl From<WebRTCPeerConnectionState> for RtcState {
+    fn from(state: WebRTCPeerConnectionState) -> Self {
+        match state {
+            WebRTCPeerConnectionState::Connected => Self::Connected,
+            WebRTCPeerConnectionState::Disconnected => Self::Disconnected,
+            WebRTCPeerConnectionState::Failed => Self::Failed,
+            WebRTCPeerConnectionState::Closed => Self::Closed,
+            _ => Self::Connecting,
+        }
+    }
+}
+
+/// Gives events away; what does not fit is dropped, since a streaming thread never waits.
+#[derive(Debug, Clone)]
+struct Teller {
+    events: mpsc::Sender<RtcEvent>,
+}
+
+impl Teller {
+    fn tell(&self, event: RtcEvent) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
+            tracing::debug!("A peer connection's reader is behind.");
+        }
+    }
+
+    fn failed(&self, why: impl Into<String>) {
+        self.tell(RtcEvent::Failed(why.into()));
+    }
+}
+
+/// Reads a description of the other side.
+fn description(kind: SdpKind, sdp: &str) -> Result<WebRTCSessionDescription, String> {
+    if sdp.len() > SDP_MAX {
+        return Err(format!("a description of {} bytes is too large", sdp.len()));
+    }
+    let message = SDPMessage::parse_buffer(sdp.as_bytes()).map_err(|_| "a description that is none".to_owned())?;
+    let kind = match kind {
+        SdpKind::Offer => WebRTCSDPType::Offer,
+        SdpKind::Answer => WebRTCSDPType::Answer,
+    };
+    Ok(WebRTCSessionDescription::new(kind, message))
+}
+
+/// Tells states, and our description once every candidate is in it.
+fn watch(rtc: &gst::Element, teller: &Teller) {
+    let states = teller.clone();
+    rtc.connect_notify(Some("connection-state"), move |rtc, _| {
+        states.tell(RtcEvent::State(rtc.property::<WebRTCPeerConnectionState>("connection-state").into()));
+    });
+    let (locals, told) = (teller.clone(), Mutex::new(String::new()));
+    rtc.connect_notify(Some("ice-gathering-state"), move |rtc, _| {
+        let Some((kind, sdp)) = complete(rtc) else { return };
+        let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *told != sdp {
+            told.clone_from(&sdp);
+            locals.tell(RtcEvent::Local { kind, sdp });
+        }
+    });
+}
+
+/// Our description, if it has every candidate.
+fn complete(rtc: &gst::Element) -> Option<(SdpKind, String)> {
+    use gstreamer_webrtc::WebRTCICEGatheringState as Gathering;
+    if rtc.property::<Gathering>("ice-gathering-state") != Gathering::Complete {
+        return None;
+    }
+    let local = rtc.property::<Option<WebRTCSessionDescription>>("local-description")?;
+    let kind = match local.type_() {
+        WebRTCSDPType::Offer => SdpKind::Offer,
+        _ => SdpKind::Answer,
+    };
+    Some((kind, local.sdp().as_text().ok()?))
+}
+
+/// Asks for a description of ours and takes it; it is told when it is complete.
+fn describe(rtc: &gst::Element, kind: SdpKind, teller: &Teller) {
+    let (signal, field) = match kind {
+        SdpKind::Offer => ("create-offer", "offer"),
+        SdpKind::Answer => ("create-answer", "answer"),
+    };
+    let (weak, teller) = (rtc.downgrade(), teller.clone());
+    let promise = gst::Promise::with_change_func(move |reply| {
+        let made = reply.ok().flatten().and_then(|reply| reply.get::<WebRTCSessionDescription>(field).ok());
+        let (Some(rtc), Some(made)) = (weak.upgrade(), made) else {
+            return teller.failed(format!("no {field} could be made"));
+        };
+        let (again, told) = (rtc.downgrade(), teller.clone());
+        let taken = gst::Promise::with_change_func(move |_| {
+            // A second exchange gathers nothing anew: its description is complete at once.
+            if let Some((kind, sdp)) = again.upgrade().and_then(|rtc| complete(&rtc)) {
+                told.tell(RtcEvent::Local { kind, sdp });
+            }
+        });
+        rtc.emit_by_name::<()>("set-local-description", &[&made, &taken]);
+    });
+    rtc.emit_by_name::<()>(signal, &[&None::<gst::Structure>, &promise]);
+}
+
+/// Takes the other side's description, then goes on.
+fn take_remote(
+    rtc: &gst::Element,
+    kind: SdpKind,
+    sdp: &str,
+    teller: &Teller,
+    then: impl FnOnce(&gst::Element, &Teller) + Send + 'static,
+) -> Result<(), GstError> {
+    let remote = description(kind, sdp).map_err(|reason| GstError::Failed { name: "webrtc", reason })?;
+    let (weak, teller) = (rtc.downgrade(), teller.clone());
+    let promise = gst::Promise::with_change_func(move |reply| match (reply, weak.upgrade()) {
+        (Ok(reply), Some(rtc)) if !reply.is_some_and(|reply| reply.has_field("error")) => then(&rtc, &teller),
+        (_, Some(_)) => teller.failed("the other side's description was not understood"),
+        _ => {}
+    });
+    rtc.emit_by_name::<()>("set-remote-description", &[&remote, &promise]);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "needs an address that is not loopback"]
+    async fn what_one_sends_the_other_hears_in_time() {
+        crate::gst::init().expect("GStreamer");
+        let (to_sender, mut sender_events) = mpsc::channel(1024);
+        let (to_listener, mut listener_events) = mpsc::channel(1024);
+        let publisher =
+            RtcPublisher::new(PublishFormat { channels: 1, bitrate: 48_000, dtx: false }, to_sender).expect("a sender");
+        let listener = RtcListener::new(50, to_listener).expect("a listener");
+        publisher.play().await.expect("a start");
+        listener.play().await.expect("a start");
+        let pump = async {
+            let (mut at, mut second) = (0_u64, 0);
+            let start = std::time::Instant::now();
+            loop {
+                let samples: Vec<StereoSample> = crate::ruler::second(second).into_iter().map(|v| [v, v]).collect();
+                for block in samples.chunks(960) {
+                    publisher.push(block, at);
+                    at += 960;
+                    tokio::time::sleep_until((start + Duration::from_micros(at * 1000 / 48)).into()).await;
+                }
+                second += 1;
+            }
+        };
+        let talk = async {
+            let mut heard: Vec<f32> = Vec::new();
+            loop {
+                tokio::select! {
+                    Some(event) = sender_events.recv() => match event {
+                        RtcEvent::Local { sdp, .. } => listener.answer(&sdp).expect("an offer"),
+                        _ => {}
+                    },
+                    Some(event) = listener_events.recv() => match event {
+                        RtcEvent::Local { sdp, .. } => publisher.accept(&sdp).expect("an answer"),
+                        RtcEvent::Audio { samples, .. } => {
+                            heard.extend(samples.iter().map(|s| s[0]));
+                            if heard.len() > 48_000 * 6 { return heard; }
+                        }
+                        _ => {}
+                    },
+                }
+            }
+        };
+        let heard = tokio::select! {
+            heard = talk => heard,
+            _ = pump => unreachable!(),
+            () = tokio::time::sleep(Duration::from_secs(20)) => panic!("nothing heard"),
+        };
+        let marks = crate::ruler::decode(&heard);
+        assert!(marks.len() >= 4);
+    }
+}

@@ -1,0 +1,103 @@
+//! One track of a listening connection: its packets as received, and its samples.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app::{AppSink, AppSinkCallbacks};
+use gstreamer_webrtc::WebRTCRTPTransceiver;
+
+use super::{RtcEvent, Teller};
+use crate::gst::samples::{from_bytes, sample_count};
+
+const TEXT: &str = include_str!("../../../pipelines/webrtc_track.launch");
+
+/// Longest packet of Opus that is taken, in bytes: 120 ms at its highest rate come to less (RFC 6716 §3.2).
+const PACKET_MAX: usize = 8 << 10;
+
+/// Links a pad of the connection to a chain of its own. A pad that is no Opus is left to fall on the floor.
+pub(super) fn attach(rtc: &gst::Element, pad: &gst::Pad, teller: &Teller) -> Result<(), glib::BoolError> {
+    let parent = rtc.parent().and_downcast::<gst::Bin>().ok_or_else(|| glib::bool_error!("no pipeline"))?;
+    let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+    let is_opus = caps.structure(0).and_then(|caps| caps.get::<&str>("encoding-name").ok()) == Some("OPUS");
+    if !is_opus {
+        let floor = gst::ElementFactory::make("fakesink").property("sync", false).property("async", false).build()?;
+        return enter(&parent, pad, &floor, "sink");
+    }
+    let number = pad.property::<WebRTCRTPTransceiver>("transceiver").mlineindex();
+    let text: String = TEXT.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join(" ");
+    let chain = gst::parse::bin_from_description_with_name(&text, false, "")
+        .map_err(|error| glib::bool_error!("the chain of a track does not build: {error}"))?;
+    let input = chain.by_name("in").and_then(|element| element.static_pad("sink"));
+    let input = input.ok_or_else(|| glib::bool_error!("the chain of a track has no entry"))?;
+    chain.add_pad(&gst::GhostPad::builder_with_target(&input)?.name("sink").build())?;
+    connect(&chain, number, teller)?;
+    teller.tell(RtcEvent::Track(number));
+    enter(&parent, pad, chain.upcast_ref(), "sink")
+}
+
+fn enter(parent: &gst::Bin, pad: &gst::Pad, element: &gst::Element, sink: &str) -> Result<(), glib::BoolError> {
+    parent.add(element)?;
+    element.sync_state_with_parent()?;
+    let sink = element.static_pad(sink).ok_or_else(|| glib::bool_error!("no entry"))?;
+    pad.link(&sink).map_err(|error| glib::bool_error!("a track cannot be linked: {error}"))?;
+    Ok(())
+}
+
+fn connect(chain: &gst::Bin, track: u32, teller: &Teller) -> Result<(), glib::BoolError> {
+    let sink = |name: &str| {
+        let found = chain.by_name(name).and_downcast::<AppSink>();
+        found.ok_or_else(|| glib::bool_error!("the chain of a track has no {name}"))
+    };
+    let told = teller.clone();
+    let on_packet = move |sink: &AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let Some((at, bytes)) = placed(&sample) else { return Ok(gst::FlowSuccess::Ok) };
+        if bytes.len() <= PACKET_MAX {
+            told.tell(RtcEvent::Packet { track, at, data: Bytes::copy_from_slice(&bytes) });
+        }
+        Ok(gst::FlowSuccess::Ok)
+    };
+    sink("packets")?.set_callbacks(AppSinkCallbacks::builder().new_sample(on_packet).build());
+    let (told, next) = (teller.clone(), AtomicU64::new(0));
+    let on_audio = move |sink: &AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let Some((at, bytes)) = placed(&sample) else { return Ok(gst::FlowSuccess::Ok) };
+        let samples = from_bytes(&bytes);
+        let at = continued(next.load(Ordering::Relaxed), at);
+        next.store(at + samples.len() as u64, Ordering::Relaxed);
+        told.tell(RtcEvent::Audio { track, at, samples });
+        Ok(gst::FlowSuccess::Ok)
+    };
+    sink("out")?.set_callbacks(AppSinkCallbacks::builder().new_sample(on_audio).build());
+    Ok(())
+}
+
+/// Timestamps closer to the end of what came last than this continue it: half of the shortest packet, 2.5 ms.
+const JOINT: u64 = 60;
+
+/// Where samples go that are stamped `at`: nanoseconds are rounded, and a joint of one sample clicks.
+fn continued(next: u64, at: u64) -> u64 {
+    if at.abs_diff(next) <= JOINT { next } else { at }
+}
+
+/// When a buffer is to be heard, and its bytes.
+fn placed(sample: &gst::Sample) -> Option<(u64, gst::MappedBuffer<gst::buffer::Readable>)> {
+    let buffer = sample.buffer_owned()?;
+    let at = sample.segment()?.downcast_ref::<gst::ClockTime>()?.to_running_time(buffer.pts()?)?;
+    Some((sample_count(at), buffer.into_mapped_buffer_readable().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounded_timestamps_make_no_joint_and_real_jumps_do() {
+        assert_eq!(continued(960, 961), 960);
+        assert_eq!(continued(960, 900), 960);
+        assert_eq!(continued(960, 1920), 1920);
+    }
+}

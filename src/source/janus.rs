@@ -1,0 +1,314 @@
+//! A videoroom of a Janus gateway: every speaker over one connection, mixed here.
+//!
+//! Listens only. One attempt is one session at the gateway; whatever breaks ends it, and it leaves as it should.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use url::Url;
+
+use super::webrtc::room::{LATENCY_MS, Room};
+use super::{Attempt, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
+use crate::gst::webrtc::{RtcEvent, RtcListener, RtcState, SdpKind};
+use crate::net::HttpClient;
+use crate::secret::Secret;
+use client::{JanusError, Login, Message, Session};
+use videoroom::Videoroom;
+
+pub mod client;
+pub mod videoroom;
+
+/// The mix is made this often.
+const TICK: Duration = Duration::from_millis(20);
+
+/// A gateway owes the answer to a request within this.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Leaving takes no longer than this.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A connection that is lost for now may come back within this.
+const LOST: Duration = Duration::from_secs(5);
+
+/// Listens to one room.
+#[derive(Debug, Clone)]
+pub struct JanusSource {
+    gateway: Url,
+    room: String,
+    pin: Option<Secret>,
+    login: Login,
+    client: HttpClient,
+    id: String,
+}
+
+impl JanusSource {
+    /// A source of the room `room` at `gateway`, such as `https://host/janus`. `client` must trust the gateway's host and
+    /// wait for [`client::POLL_PATIENCE`].
+    pub fn new(gateway: Url, room: &str, pin: Option<Secret>, login: Login, client: HttpClient) -> Self {
+        let id = id_of(&gateway, room);
+        Self { gateway, room: room.to_owned(), pin, login, client, id }
+    }
+
+    async fn listen(&self, context: SourceContext) -> Result<SourceEnd, SourceError> {
+        let open = Session::open(self.client.clone(), &self.gateway, self.login.clone());
+        let session = tokio::select! {
+            () = context.token.cancelled() => return Ok(SourceEnd::Cancelled),
+            session = open => session.map_err(told)?,
+        };
+        let end = self.attend(&session, &context).await;
+        if tokio::time::timeout(GOODBYE, session.close()).await.is_err() {
+            tracing::debug!("A gateway did not answer to a goodbye.");
+        }
+        end
+    }
+
+    async fn attend(&self, session: &Session, context: &SourceContext) -> Result<SourceEnd, SourceError> {
+        let (watching, hearing) = (session.attach().await.map_err(told)?, session.attach().await.map_err(told)?);
+        let mut messages = poll(session.clone());
+        let pin = self.pin.as_ref().map(|pin| pin.expose().to_owned());
+        let (sender, mut media) = mpsc::channel(1024);
+        let listener = listener(sender).await?;
+        let info = SessionInfo {
+            id: self.id.clone(),
+            title: Some(format!("Room {}", self.room)),
+            phase: SessionPhase::Live,
+            ..SessionInfo::default()
+        };
+        send(context, SourceEvent::Session(info)).await?;
+        let mut room = Room::enter(context, &self.id, false)?;
+        room.hear(&listener);
+        let mut hall = Hall {
+            session,
+            watching,
+            hearing,
+            listener: &listener,
+            videoroom: Videoroom::new(&self.room, pin),
+            room,
+            asked: Instant::now(),
+            lost: None,
+            answering: false,
+            offer: None,
+        };
+        session.say(watching, hall.videoroom.enter("spacebridge"), None).await.map_err(told)?;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let end = loop {
+            let done = tokio::select! {
+                () = context.token.cancelled() => break Ok(SourceEnd::Cancelled),
+                message = messages.0.recv() => match message {
+                    Some(message) => hall.on_message(message).await,
+                    None => Err(SourceError::transient("the gateway is not asked any more")),
+                },
+                Some(event) = media.recv() => hall.on_media(event).await,
+                _ = tick.tick() => hall.on_tick().await,
+            };
+            if let Err(error) = done {
+                break Err(error);
+            }
+        };
+        drop(hall);
+        if let Err(error) = listener.stop().await {
+            tracing::warn!(%error, "A connection did not end in time.");
+        }
+        end
+    }
+}
+
+async fn listener(sender: mpsc::Sender<RtcEvent>) -> Result<RtcListener, SourceError> {
+    let operator = |error: crate::gst::GstError| SourceError::operator(error.to_string());
+    let listener = RtcListener::new(LATENCY_MS, sender).map_err(operator)?;
+    listener.play().await.map_err(operator)?;
+    Ok(listener)
+}
+
+async fn send(context: &SourceContext, event: SourceEvent) -> Result<(), SourceError> {
+    context.events.send(event).await.map_err(|_| SourceError::transient("nobody listens to the source any more"))
+}
+
+/// What the gateway says, as one task asks for it; the task ends with the receiver.
+struct Messages(mpsc::Receiver<Result<Message, JanusError>>, #[expect(dead_code, reason = "ends the task")] Task);
+
+type Task = AbortOnDropHandle<()>;
+
+fn poll(session: Session) -> Messages {
+    let (sender, receiver) = mpsc::channel(64);
+    let ask = async move {
+        loop {
+            match session.poll().await {
+                Ok(messages) => {
+                    for message in messages {
+                        if sender.send(Ok(message)).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+                Err(error) => return drop(sender.send(Err(error)).await),
+            }
+        }
+    };
+    Messages(receiver, AbortOnDropHandle::new(tokio::spawn(ask)))
+}
+
+/// One visit to a room.
+struct Hall<'a> {
+    session: &'a Session,
+    watching: u64,
+    hearing: u64,
+    listener: &'a RtcListener,
+    videoroom: Videoroom,
+    room: Room<'a>,
+    /// When the gateway was last asked for something, or said something about it.
+    asked: Instant,
+    lost: Option<Instant>,
+    /// Whether a description of ours is being made, and the offer that came meanwhile.
+    answering: bool,
+    offer: Option<String>,
+}
+
+impl Hall<'_> {
+    async fn on_message(&mut self, message: Result<Message, JanusError>) -> Result<(), SourceError> {
+        let message = message.map_err(told)?;
+        if let Some(JanusError::Refused { code, reason }) = client::refusal(&message.data) {
+            if message.sender != Some(self.hearing) || !self.videoroom.on_refusal(code) {
+                return Err(videoroom::refused(code, &reason));
+            }
+        } else if message.kind == "timeout" {
+            return Err(SourceError::transient("the gateway gave the session up"));
+        } else if message.kind == "hangup" && message.sender == Some(self.hearing) {
+            return Err(SourceError::transient("the gateway hung up"));
+        } else if message.sender == Some(self.watching) {
+            self.videoroom.on_room(&message.data)?;
+        } else if message.sender == Some(self.hearing) && message.kind == "event" {
+            self.on_hearing(message)?;
+        }
+        self.take_seats();
+        self.ask().await
+    }
+
+    fn on_hearing(&mut self, message: Message) -> Result<(), SourceError> {
+        self.asked = Instant::now();
+        let offer = message.jsep.filter(|(kind, _)| kind == "offer").map(|(_, sdp)| sdp);
+        self.videoroom.on_hearing(&message.data, offer.is_some());
+        match offer {
+            Some(offer) if self.answering => self.offer = Some(offer),
+            Some(offer) => self.answer(&offer)?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, offer: &str) -> Result<(), SourceError> {
+        self.answering = true;
+        self.listener.answer(offer).map_err(|error| SourceError::transient(error.to_string()))
+    }
+
+    fn take_seats(&mut self) {
+        let seats = self.videoroom.seats();
+        for track in self.room.tracks() {
+            if !seats.contains_key(&track) {
+                self.room.leave(track);
+            }
+        }
+        for (track, speaker) in seats {
+            self.room.seat(track, speaker);
+        }
+    }
+
+    async fn ask(&mut self) -> Result<(), SourceError> {
+        if let Some(request) = self.videoroom.next_request() {
+            self.asked = Instant::now();
+            self.session.say(self.hearing, request, None).await.map_err(told)?;
+        }
+        Ok(())
+    }
+
+    async fn on_media(&mut self, event: RtcEvent) -> Result<(), SourceError> {
+        match event {
+            RtcEvent::Local { kind: SdpKind::Answer, sdp } if self.answering => {
+                self.answering = false;
+                self.session.say(self.hearing, self.videoroom.start(), Some(&sdp)).await.map_err(told)?;
+                if let Some(offer) = self.offer.take() {
+                    self.answer(&offer)?;
+                }
+            }
+            RtcEvent::State(state) => return self.on_state(state),
+            RtcEvent::Failed(reason) => return Err(SourceError::transient(reason)),
+            event => self.room.take(event).await?,
+        }
+        Ok(())
+    }
+
+    fn on_state(&mut self, state: RtcState) -> Result<(), SourceError> {
+        match state {
+            RtcState::Failed => Err(SourceError::transient(
+                "no media comes from the gateway: its address or its ports cannot be reached by UDP from here",
+            )),
+            RtcState::Closed => Err(SourceError::transient("the gateway closed the connection")),
+            RtcState::Disconnected => {
+                self.lost.get_or_insert_with(Instant::now);
+                Ok(())
+            }
+            RtcState::Connecting | RtcState::Connected => {
+                self.lost = None;
+                Ok(())
+            }
+        }
+    }
+
+    async fn on_tick(&mut self) -> Result<(), SourceError> {
+        if self.videoroom.is_waiting() && self.asked.elapsed() > PATIENCE {
+            return Err(SourceError::transient("the gateway did not answer a request"));
+        }
+        if self.lost.is_some_and(|lost| lost.elapsed() > LOST) {
+            return Err(SourceError::transient("the connection to the gateway was lost"));
+        }
+        // A silence that comes of a lost connection is none: it is a stall, and shown as one.
+        if self.lost.is_none() { self.room.tick().await } else { Ok(()) }
+    }
+}
+
+fn told(error: JanusError) -> SourceError {
+    match error {
+        JanusError::Refused { code, reason } => videoroom::refused(code, &reason),
+        JanusError::Unencrypted => {
+            SourceError::operator(format!("{error}: write an address that begins with https://"))
+        }
+        JanusError::Net(ref cause) if cause.is_permanent() => SourceError::operator(error.to_string()),
+        JanusError::Status(401 | 403) => SourceError::operator(format!("{error}: check token and api_secret")),
+        JanusError::Status(404) => SourceError::operator(format!("{error}: check url, which ends in /janus mostly")),
+        error => SourceError::transient(error.to_string()),
+    }
+}
+
+fn id_of(gateway: &Url, room: &str) -> String {
+    let mut id = "janus-".to_owned();
+    for byte in &Sha256::digest(format!("{gateway} {room}").as_bytes())[..6] {
+        write!(id, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    id
+}
+
+impl Source for JanusSource {
+    fn describe(&self) -> String {
+        format!("room {} at {}", crate::text::plain(&self.room, 40), self.gateway.host_str().unwrap_or_default())
+    }
+
+    fn default_delay(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+
+    fn is_continuous(&self) -> bool {
+        true
+    }
+
+    fn session_id(&self) -> Option<String> {
+        Some(self.id.clone())
+    }
+
+    fn run(&mut self, context: SourceContext) -> Attempt<'_> {
+        Box::pin(self.listen(context))
+    }
+}

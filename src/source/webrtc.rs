@@ -1,0 +1,8 @@
+//! What sources that hear by WebRTC share: the mixer of tracks and the room that the tracks sit in.
+//!
+//! Knows no signalling: who is asked for what, and over which protocol, is the source's.
+
+mod level;
+pub mod mix;
+mod opus;
+pub mod room;

@@ -1,0 +1,162 @@
+//! A room whose tracks are heard: tells who is in it, what each sends, and the mix of all.
+//!
+//! Its time counts 48 kHz samples since the room was entered. A room in which nobody speaks is silence, not a stall.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::mix::Mixer;
+use super::opus;
+use crate::gst::pcm_capture::PcmCapture;
+use crate::gst::webrtc::{RtcEvent, RtcListener};
+use crate::media::{PcmBlock, SAMPLE_RATE, StereoSample};
+use crate::source::{SourceContext, SourceError, SourceEvent, Speaker, StemPacket};
+
+/// What a jitter buffer holds, in ms: jitter of 30 ms and a packet sent again on request fit in.
+pub const LATENCY_MS: u32 = 80;
+
+const LATENCY: u64 = LATENCY_MS as u64 * SAMPLE_RATE as u64 / 1000;
+
+/// A track is talking while its power was above -45 dBFS within the last half second.
+const TALKING_POWER: f32 = 3.2e-5;
+const TALKING_TIME: u64 = SAMPLE_RATE as u64 / 2;
+
+/// A room that is being heard.
+pub struct Room<'a> {
+    context: &'a SourceContext,
+    entered: Instant,
+    /// Media time of the moment that it was entered.
+    base: i64,
+    mixer: Mixer,
+    capture: PcmCapture,
+    captured: mpsc::UnboundedReceiver<bytes::Bytes>,
+    seats: BTreeMap<u32, Seat>,
+    told: Vec<Speaker>,
+    /// The listener's zero, on the room's axis.
+    zero: u64,
+}
+
+struct Seat {
+    speaker: Speaker,
+    loud_until: u64,
+}
+
+impl<'a> Room<'a> {
+    /// Enters the room of the session `id`; with `level`, quiet and loud speakers are brought together.
+    ///
+    /// # Errors
+    /// When the mix cannot be captured.
+    pub fn enter(context: &'a SourceContext, id: &str, level: bool) -> Result<Self, SourceError> {
+        let (sender, captured) = mpsc::unbounded_channel();
+        let capture = PcmCapture::new(sender).map_err(|error| SourceError::operator(error.to_string()))?;
+        let resume = context.resume.as_ref().filter(|resume| resume.session_id == id);
+        Ok(Self {
+            context,
+            entered: Instant::now(),
+            base: resume.map_or(0, |resume| resume.media_time),
+            mixer: Mixer::new(0, level),
+            capture,
+            captured,
+            seats: BTreeMap::new(),
+            told: Vec::new(),
+            zero: 0,
+        })
+    }
+
+    fn now(&self) -> u64 {
+        (self.entered.elapsed().as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000) as u64
+    }
+
+    /// Places what `listener` gives on the room's axis.
+    pub fn hear(&mut self, listener: &RtcListener) {
+        self.zero = self.now().saturating_sub(listener.now());
+    }
+
+    /// Says who speaks on `track`; whoever did before has left it.
+    pub fn seat(&mut self, track: u32, speaker: Speaker) {
+        let loud_until = match self.seats.get(&track) {
+            Some(seat) if seat.speaker.id == speaker.id => seat.loud_until,
+            _ => 0,
+        };
+        self.seats.insert(track, Seat { speaker, loud_until });
+    }
+
+    /// Tracks that somebody sits on.
+    pub fn tracks(&self) -> Vec<u32> {
+        self.seats.keys().copied().collect()
+    }
+
+    /// Nobody speaks on `track` any more.
+    pub fn leave(&mut self, track: u32) {
+        self.seats.remove(&track);
+        self.mixer.leave(track);
+    }
+
+    /// Takes what a listener reports: samples into the mix, packets to whoever keeps them.
+    ///
+    /// # Errors
+    /// When nobody listens to the source.
+    pub async fn take(&mut self, event: RtcEvent) -> Result<(), SourceError> {
+        match event {
+            RtcEvent::Audio { track, at, samples } => {
+                let at = at + self.zero;
+                if let Some(seat) = self.seats.get_mut(&track) {
+                    if power(&samples) > TALKING_POWER {
+                        seat.loud_until = at + TALKING_TIME;
+                    }
+                    self.mixer.push(track, at, &samples);
+                }
+            }
+            RtcEvent::Packet { track, at, data } => {
+                if let (Some(seat), Some(samples)) = (self.seats.get(&track), opus::duration(&data)) {
+                    let (speaker, media_time) = (seat.speaker.id.clone(), self.base + (at + self.zero) as i64);
+                    self.send(SourceEvent::Stem(StemPacket { speaker, media_time, samples, data })).await?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Gives out what is due, and who is there where that changed. To be called some fifty times a second.
+    ///
+    /// # Errors
+    /// When nobody listens to the source.
+    pub async fn tick(&mut self) -> Result<(), SourceError> {
+        let now = self.now();
+        let position = self.mixer.position();
+        let samples = self.mixer.pull(now.saturating_sub(LATENCY));
+        if !samples.is_empty() {
+            let mono: Vec<f32> = samples.iter().map(|sample| f32::midpoint(sample[0], sample[1])).collect();
+            self.capture.push(&mono);
+            let media_time = self.base + position as i64;
+            self.send(SourceEvent::Audio(PcmBlock { media_time, samples })).await?;
+        }
+        while let Ok(bytes) = self.captured.try_recv() {
+            self.send(SourceEvent::Capture(bytes)).await?;
+        }
+        self.tell_speakers(now).await
+    }
+
+    async fn tell_speakers(&mut self, now: u64) -> Result<(), SourceError> {
+        let speaker = |seat: &Seat| Speaker { talking: seat.loud_until + LATENCY > now, ..seat.speaker.clone() };
+        let speakers: Vec<Speaker> = self.seats.values().map(speaker).collect();
+        if speakers != self.told {
+            self.told.clone_from(&speakers);
+            self.send(SourceEvent::Speakers(speakers)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, event: SourceEvent) -> Result<(), SourceError> {
+        let nobody = |_| SourceError::transient("nobody listens to the source any more");
+        self.context.events.send(event).await.map_err(nobody)
+    }
+}
+
+fn power(samples: &[StereoSample]) -> f32 {
+    let sum: f32 = samples.iter().map(|sample| f32::midpoint(sample[0].powi(2), sample[1].powi(2))).sum();
+    sum / samples.len().max(1) as f32
+}

@@ -1,0 +1,148 @@
+//! A Janus gateway on the other end of a virtual cable, and somebody who publishes in its room.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use spacebridge::gst::webrtc::{PublishFormat, RtcEvent, RtcPublisher};
+use spacebridge::media::StereoSample;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use url::Url;
+
+use super::eventually_async;
+use super::namespace::Namespace;
+use super::process::Process;
+
+/// The room that there is.
+pub(crate) const ROOM: &str = "1234";
+
+/// A gateway with one room. Dropping it ends it.
+pub(crate) struct Janus {
+    url: Url,
+    _process: Process,
+    _folder: tempfile::TempDir,
+    _far: Namespace,
+}
+
+impl Janus {
+    /// Starts one. Needs root.
+    pub(crate) async fn start() -> Self {
+        let far = Namespace::new();
+        let folder = tempfile::tempdir().expect("a folder");
+        configure(folder.path(), far.there());
+        let path = folder.path().to_str().expect("a path");
+        let janus = super::process::find("janus");
+        let arguments = ["netns", "exec", far.name(), janus.to_str().expect("a path"), "-F", path];
+        let process = Process::start("ip", &arguments, folder.path());
+        let url: Url = format!("http://{}:18088/janus", far.there()).parse().expect("an address");
+        let janus = Self { url, _process: process, _folder: folder, _far: far };
+        eventually_async("the gateway answers", Duration::from_secs(10), || async {
+            reqwest::get(format!("{}/info", janus.url)).await.ok().filter(|answer| answer.status().is_success())
+        })
+        .await;
+        janus
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+}
+
+fn configure(folder: &Path, address: &str) {
+    let lib = "/usr/lib/x86_64-linux-gnu/janus";
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text).expect("a file");
+    write(
+        "janus.jcfg",
+        format!(
+            "general: {{\n configs_folder = \"{folder}\"\n plugins_folder = \"{lib}/plugins\"\n \
+             transports_folder = \"{lib}/transports\"\n events_folder = \"/nonexistent\"\n \
+             loggers_folder = \"/nonexistent\"\n debug_level = 4\n interface = \"{address}\"\n}}\n\
+             media: {{\n rtp_port_range = \"20000-20400\"\n}}\n\
+             nat: {{\n ice_lite = true\n full_trickle = false\n ignore_mdns = true\n}}\n\
+             plugins: {{\n disable = \"libjanus_audiobridge.so,libjanus_echotest.so,libjanus_streaming.so,\
+             libjanus_recordplay.so,libjanus_sip.so,libjanus_nosip.so,libjanus_textroom.so,libjanus_videocall.so,\
+             libjanus_voicemail.so,libjanus_lua.so,libjanus_duktape.so\"\n}}\n\
+             transports: {{\n disable = \"libjanus_websockets.so,libjanus_pfunix.so,libjanus_rabbitmq.so,\
+             libjanus_mqtt.so,libjanus_nanomsg.so\"\n}}\n",
+            folder = folder.display(),
+        ),
+    );
+    write(
+        "janus.transport.http.jcfg",
+        "general: {\n json = \"plain\"\n base_path = \"/janus\"\n http = true\n port = 18088\n}\n".into(),
+    );
+    write(
+        "janus.plugin.videoroom.jcfg",
+        format!(
+            "room-{ROOM}: {{\n description = \"Room\"\n publishers = 20\n audiocodec = \"opus\"\n pin = \"secret\"\n}}\n"
+        ),
+    );
+}
+
+/// Somebody who speaks in the room. Dropping it hangs up without a word.
+pub(crate) struct Publisher {
+    http: reqwest::Client,
+    session: String,
+    _work: AbortOnDropHandle<()>,
+}
+
+impl Publisher {
+    /// Joins as `name` and says what `sound` gives for every 20 ms, counted from 0.
+    pub(crate) async fn join(
+        janus: &Janus,
+        name: &str,
+        sound: impl Fn(u64) -> Vec<StereoSample> + Send + 'static,
+    ) -> Self {
+        let http = reqwest::Client::new();
+        let made = post(&http, janus.url.as_str(), json!({"janus": "create"})).await;
+        let session = format!("{}/{}", janus.url, made["data"]["id"]);
+        let made = post(&http, &session, json!({"janus": "attach", "plugin": "janus.plugin.videoroom"})).await;
+        let handle = format!("{session}/{}", made["data"]["id"]);
+        let join = json!({"request": "join", "ptype": "publisher", "room": 1234, "pin": "secret", "display": name});
+        post(&http, &handle, json!({"janus": "message", "body": join})).await;
+        let (sender, mut events) = mpsc::channel(256);
+        let publisher =
+            RtcPublisher::new(PublishFormat { channels: 2, bitrate: 64_000, dtx: false }, sender).expect("a publisher");
+        publisher.play().await.expect("a start");
+        let offer = loop {
+            if let RtcEvent::Local { sdp, .. } = events.recv().await.expect("an offer") {
+                break sdp;
+            }
+        };
+        let body = json!({"request": "publish"});
+        post(&http, &handle, json!({"janus": "message", "body": body, "jsep": {"type": "offer", "sdp": offer}})).await;
+        let answer = eventually_async("an answer", Duration::from_secs(10), || async {
+            let said: Value = http.get(&session).send().await.ok()?.json().await.ok()?;
+            said["jsep"]["sdp"].as_str().map(str::to_owned)
+        })
+        .await;
+        publisher.accept(&answer).expect("an answer");
+        let start = Instant::now();
+        let work = async move {
+            for block in 0_u64.. {
+                tokio::time::sleep_until((start + Duration::from_millis(20 * block)).into()).await;
+                publisher.push(&sound(block), publisher_time(start, block));
+                while events.try_recv().is_ok() {}
+            }
+        };
+        let _work = AbortOnDropHandle::new(tokio::spawn(work));
+        Self { http, session, _work }
+    }
+
+    /// Leaves as one should.
+    pub(crate) async fn leave(self) {
+        post(&self.http, &self.session, json!({"janus": "destroy"})).await;
+    }
+}
+
+/// Blocks follow each other without a gap, from the moment that the connection stood.
+fn publisher_time(_: Instant, block: u64) -> u64 {
+    block * 960 + 4800
+}
+
+async fn post(http: &reqwest::Client, url: &str, mut body: Value) -> Value {
+    body["transaction"] = json!("t");
+    http.post(url).body(body.to_string()).send().await.expect("an answer").json().await.expect("json")
+}
