@@ -4,6 +4,7 @@
 //! No clock and no I/O: time comes in as program time and as waiting times that go out.
 
 mod attempts;
+mod failover;
 
 use std::collections::VecDeque;
 
@@ -11,6 +12,7 @@ use crate::media::{ProgramTime, SAMPLE_RATE};
 use crate::source::SessionPhase;
 
 pub use attempts::{Attempts, Next, Standing};
+pub use failover::{Failover, Path, Switch, Why};
 
 /// Hold audio for this long is a gap that the slate tells: shorter ones are over before the picture could change.
 const GAP_AFTER: u64 = SAMPLE_RATE as u64 * 3 / 2;

@@ -126,6 +126,15 @@ pub struct SourceStatus {
     /// Whether the operator holds the show to it.
     #[serde(default)]
     pub pinned: bool,
+    /// Whether it is connected, heard or standing by.
+    #[serde(default)]
+    pub connected: bool,
+    /// Whether it gives audio as it should.
+    #[serde(default)]
+    pub healthy: bool,
+    /// Whether it is known to the sample where its sound belongs beside the one that is heard.
+    #[serde(default)]
+    pub aligned: bool,
 }
 
 /// Somebody on stage.

@@ -74,6 +74,12 @@ impl Archive {
         }
     }
 
+    /// The same recording, for a path whose session is another: each is kept beside the other.
+    pub(super) fn beside(&self) -> Self {
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        Self { shared, measuring: Measuring::default(), ..self.clone() }
+    }
+
     fn of(recording: Recording, clock: &Clock) -> Self {
         let session = recording.last_session().unwrap_or_default();
         let kept = kept_of(&recording, &session.session);
@@ -87,6 +93,11 @@ impl Archive {
             shared: Arc::new(Mutex::new(shared)),
             clock: clock.clone(),
         }
+    }
+
+    /// An archive that keeps nothing.
+    pub(super) fn closed() -> Self {
+        Self::nowhere(RecordingStatus::default(), &Clock::system())
     }
 
     fn nowhere(status: RecordingStatus, clock: &Clock) -> Self {
@@ -171,7 +182,8 @@ impl Archive {
         self.measuring.session(&info.id);
         let mut shared = self.shared();
         if shared.session.session != fact.session {
-            shared.kept.clear();
+            let kept = self.recording.as_ref().map(|recording| kept_of(recording, &fact.session));
+            shared.kept = kept.unwrap_or_default();
         }
         shared.session = fact.clone();
         if let Some(recording) = &self.recording {

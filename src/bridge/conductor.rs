@@ -7,8 +7,11 @@
 mod air;
 mod attempt;
 mod hunt;
+mod lane;
 mod next;
 mod parts;
+mod standby;
+mod take_over;
 mod telling;
 
 use std::sync::atomic::Ordering;
@@ -17,13 +20,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::archive::Archive;
 use super::speakers::Speakers;
 
 use crate::alert::Level;
 use crate::media::{ProgramTime, SAMPLE_RATE};
 use crate::program::Edge;
-use crate::session::{Attempts, Next, Session, SessionState, Standing};
-use crate::source::{MissingSpan, Notice, ResumePoint, Segment, SessionInfo, SessionPhase, SourceEvent, SourceFault};
+use crate::session::{Attempts, Failover, Next, Session, SessionState, Standing};
+use crate::source::{
+    MissingSpan, Notice, ResumePoint, Segment, SessionInfo, SessionPhase, SourceEnd, SourceError, SourceEvent,
+    SourceFault,
+};
 use crate::status::SourceStatus;
 use air::Air;
 use hunt::Hunt;
@@ -43,7 +50,14 @@ pub(super) struct Conductor {
     session: Session,
     attempts: Attempts,
     air: Air,
-    resume: Option<ResumePoint>,
+    /// The source whose media time lies on the program.
+    heard: usize,
+    failover: Failover,
+    /// When the conductor began: what the failover counts from.
+    began: Instant,
+    /// When the program was put later last, and from which program sample on paths that stand by fill in.
+    slackened: Option<Instant>,
+    fill_from: i64,
     speakers: Speakers,
     view: SessionView,
     last_error: Option<String>,
@@ -84,6 +98,8 @@ impl Conductor {
     ) -> Self {
         let given_at = handles.clock.now();
         let attempts = Attempts::new(sources.len());
+        let failover = Failover::new(handles.failover.back_after);
+        let sources = with_archives(sources, &handles.archive, resume);
         Self {
             handles,
             orders,
@@ -91,7 +107,11 @@ impl Conductor {
             session: Session::default(),
             attempts,
             air: Air::default(),
-            resume,
+            heard: 0,
+            failover,
+            began: given_at,
+            slackened: None,
+            fill_from: i64::MIN,
             speakers: Speakers::default(),
             view: SessionView { link, ..SessionView::default() },
             last_error: None,
@@ -108,7 +128,11 @@ impl Conductor {
     pub(super) async fn run(mut self, token: CancellationToken) -> Outcome {
         self.show(SessionState::Connecting, self.now());
         loop {
-            let left = match self.session(&token).await {
+            let over = self.session(&token).await;
+            if !matches!(over, Over::Left(Leave::Pinned | Leave::Failover(_))) {
+                self.stop_all().await;
+            }
+            let left = match over {
                 Over::Failed(message) => return Outcome::Failed(message),
                 Over::Left(left) => left,
                 Over::Ended => match self.between(&token).await {
@@ -118,7 +142,7 @@ impl Conductor {
             };
             match left {
                 Leave::Cancelled => return Outcome::Cancelled,
-                Leave::Pinned => {}
+                Leave::Pinned | Leave::Failover(_) => {}
                 Leave::Replaced(other) => self.go_on_with(other, true),
                 Leave::Next(next) => self.go_on_with(next, false),
             }
@@ -133,6 +157,10 @@ impl Conductor {
                 Err(left) => return Over::Left(*left),
             };
             self.view.answered = true;
+            let result = match self.fail_over(result) {
+                Some(result) => result,
+                None => continue,
+            };
             let standing = self.standing();
             match self.attempts.on_result(&result, standing) {
                 Next::Try { index, pause } => {
@@ -168,12 +196,13 @@ impl Conductor {
         match event {
             SourceEvent::Session(info) => self.on_info(info),
             SourceEvent::Edge { end, piece } => {
+                self.sources[self.attempts.index()].lane.edge = Some(end);
                 self.air.tells_edge();
                 self.on_edge(Edge { end, piece, in_hand: false });
             }
             SourceEvent::Segment(segment) => self.on_segment(&segment),
             SourceEvent::Missing(span) => self.on_missing(&span),
-            SourceEvent::Capture(bytes) => self.handles.archive.capture(bytes),
+            SourceEvent::Capture(bytes) => self.archive().capture(bytes),
             // Dozens a second, each with nothing to tell: the next tick shows what they changed.
             SourceEvent::Audio(block) => return self.on_audio(&block),
             SourceEvent::DecodeErrors { count } => self.on_undecodable(count),
@@ -195,7 +224,7 @@ impl Conductor {
             let title = info.title.as_deref().map_or_else(|| info.id.clone(), |title| crate::text::plain(title, 120));
             self.handles.events.info("session.found", "session", format!("Found: {title}"));
         }
-        self.handles.archive.session(&info);
+        self.archive().session(&info);
         let fresh = self.number > 0 && self.view.info.id.is_empty();
         self.handles.desk.describe(info.title.as_deref(), info.host.as_deref(), fresh);
         self.attempts.on_progress();
@@ -203,10 +232,9 @@ impl Conductor {
             SessionPhase::Ended => None,
             phase => self.session.on_phase(phase, self.now()),
         };
-        let known = self.resume.take().filter(|resume| resume.session_id == info.id);
-        let mut resume = known.unwrap_or_else(|| ResumePoint { session_id: info.id.clone(), ..ResumePoint::default() });
-        resume.playlist_url = info.playlist_url.clone().or(resume.playlist_url.take());
-        self.resume = Some(resume);
+        let slot = &mut self.sources[self.attempts.index()];
+        slot.learn(&info);
+        slot.lane.info = Some(info.clone());
         self.view.info = info;
         self.view.answered = true;
         match transition {
@@ -224,12 +252,12 @@ impl Conductor {
         self.view.speakers = self.speakers.now();
         let end = segment.media_time + segment.duration as i64;
         self.remember(segment.sequence, end, segment.program_date_time.map(|at| (at, segment.media_time)));
-        self.handles.archive.segment(segment);
+        self.archive().segment(segment);
     }
 
     fn on_missing(&mut self, span: &MissingSpan) {
         self.remember(span.last_sequence, span.media_time + span.duration as i64, None);
-        let Some(span) = self.handles.archive.missing(span) else { return };
+        let Some(span) = self.archive().missing(span) else { return };
         let seconds = span.duration as f64 / f64::from(SAMPLE_RATE);
         let message = format!("{seconds:.1} s of the space are missing: {}", crate::text::plain(&span.cause, 200));
         self.handles.events.warning("source.missing", "recording", message, None);
@@ -238,7 +266,7 @@ impl Conductor {
     /// Never on the air: its turn is over.
     fn on_late(&mut self, segment: &Segment) {
         self.view.segments += 1;
-        self.handles.archive.segment(segment);
+        self.archive().segment(segment);
         let seconds = segment.duration as f64 / f64::from(SAMPLE_RATE);
         let message = format!("{seconds:.1} s of the space that were missing are in the recording after all");
         self.handles.events.info("source.late", "recording", message);
@@ -254,15 +282,7 @@ impl Conductor {
     }
 
     fn remember(&mut self, sequence: u64, end: i64, pair: Option<(jiff::Timestamp, i64)>) {
-        let resume = self.resume.get_or_insert_with(ResumePoint::default);
-        if resume.session_id != self.view.info.id {
-            *resume = ResumePoint { session_id: self.view.info.id.clone(), ..ResumePoint::default() };
-        }
-        if end > resume.media_time || resume.last_sequence == 0 {
-            resume.last_sequence = sequence;
-            resume.media_time = end;
-            resume.program_date_time = pair.or(resume.program_date_time);
-        }
+        self.sources[self.attempts.index()].remember(sequence, end, pair);
     }
 
     /// Broken audio comes in heaps: told at most once in ten seconds, with the number.
@@ -293,8 +313,33 @@ impl Conductor {
         if let Some(transition) = transition {
             self.enter(transition);
         }
-        self.handles.archive.session_ended();
+        self.end_sessions();
         Outcome::Ended(at)
+    }
+
+    /// What the source on the air gives is kept here.
+    fn archive(&self) -> &Archive {
+        &self.sources[self.attempts.index()].archive
+    }
+
+    /// The session is over, on every path.
+    fn end_sessions(&self) {
+        self.sources.iter().for_each(|slot| slot.archive.session_ended());
+    }
+
+    /// The attempt of the path on the air is over: another one is heard if one stands by; if none does, the result comes
+    /// back.
+    fn fail_over(&mut self, result: Result<SourceEnd, SourceError>) -> Option<Result<SourceEnd, SourceError>> {
+        let Err(error) = &result else { return Some(result) };
+        let active = self.attempts.index();
+        let now = self.handles.clock.now().saturating_duration_since(self.began);
+        let free = self.attempts.pinned().is_none() && self.session.was_live();
+        let switch = free.then(|| self.failover.on_lost(now, active, &self.paths())).flatten();
+        let Some(switch) = switch else { return Some(result) };
+        let error = SourceError { message: error.message.clone(), class: error.class };
+        self.tell_fault(error, "another source is heard");
+        self.take_over(active, switch);
+        None
     }
 
     fn now(&self) -> ProgramTime {
@@ -312,4 +357,24 @@ impl Conductor {
         self.view.sources = self.sources.iter().enumerate().map(status).collect();
         self.handles.view.send_replace(self.view.clone());
     }
+}
+
+/// Every source with the archive of its session. The earlier process's session is gone on with by the source whose it is.
+fn with_archives(mut sources: Vec<SourceSlot>, archive: &Archive, resume: Option<ResumePoint>) -> Vec<SourceSlot> {
+    let resumed = resume.as_ref().map(|resume| resume.session_id.clone());
+    let is_resumed = |slot: &SourceSlot| resumed.is_some() && slot.session_id() == resumed;
+    // A source that does not know its session beforehand may be any.
+    let own = sources.iter().position(is_resumed).unwrap_or(0);
+    let sessions: Vec<Option<String>> = sources.iter().map(SourceSlot::session_id).collect();
+    for index in 0..sources.len() {
+        let same = (0..index).find(|earlier| sessions[index].is_some() && sessions[*earlier] == sessions[index]);
+        match same {
+            Some(earlier) => sources[index].archive = sources[earlier].archive.clone(),
+            None => sources[index].keep_in(archive, index == own),
+        }
+    }
+    if let Some(slot) = sources.get_mut(own) {
+        slot.lane.resume = resume;
+    }
+    sources
 }

@@ -9,7 +9,7 @@ use super::BridgeError;
 use super::conductor::SourceSlot;
 use crate::alert::Events;
 use crate::clock::Clock;
-use crate::config::{Known, Secrets, ShowConfig, SourceConfig, SourceKind, source_of};
+use crate::config::{Known, Secrets, ShowConfig, SourceConfig, SourceKind, Standby, source_of};
 use crate::gst::GstError;
 use crate::gst::decode_file::decode_start;
 use crate::media::{SAMPLE_RATE, StereoSample};
@@ -77,7 +77,11 @@ fn like_the_first(link: &str, config: &ShowConfig) -> Result<(usize, SourceConfi
     let space_link =
         |link: &str| SpaceAddress::parse(link).map(|address| address.session_id()).map_err(|error| error.to_string());
     let known = Known { presets: &[], space_link: &space_link };
-    let mut own = SourceConfig { kind: source_of(link, known).map_err(BridgeError::Source)?, delay: None };
+    let mut own = SourceConfig {
+        kind: source_of(link, known).map_err(BridgeError::Source)?,
+        delay: None,
+        standby: Standby::default(),
+    };
     let spaces = |source: &SourceConfig| matches!(source.kind, SourceKind::XSpace { .. });
     let first = config.sources.iter().position(spaces);
     if let (SourceKind::XSpace { url, .. }, Some(index)) = (&own.kind, first) {
@@ -100,7 +104,8 @@ fn slot(
 ) -> Result<SourceSlot, BridgeError> {
     let source = source(index, own, config, secrets, clock)?;
     let delay = own.delay.unwrap_or_else(|| source.default_delay());
-    Ok(SourceSlot::new(source, (delay.as_secs_f64() * f64::from(SAMPLE_RATE)) as u64))
+    let delay = (delay.as_secs_f64() * f64::from(SAMPLE_RATE)) as u64;
+    Ok(SourceSlot::new(source, delay).standing_by(own.standby == Standby::Warm))
 }
 
 fn source(
@@ -206,7 +211,11 @@ mod tests {
         let no_file = Some("/nowhere/cookies.txt".into());
         let kind =
             SourceKind::XSpace { url: "1DXxyRYNejbKM".into(), auth_token: None, ct0: None, cookies_file: no_file };
-        config.sources.push(SourceConfig { kind, delay: Some(std::time::Duration::from_secs(9)) });
+        config.sources.push(SourceConfig {
+            kind,
+            delay: Some(std::time::Duration::from_secs(9)),
+            standby: Standby::default(),
+        });
         // The login is the configuration's, which cannot be read here.
         assert!(of(&config, "1aaaaaaaaaaaa").expect_err("no login").contains("cookies.txt"));
         config.sources[1].kind =

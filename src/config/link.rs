@@ -9,7 +9,7 @@ use super::problem::{Problem, Report};
 use super::read::{check_timezone, system_timezone};
 use super::units::parse_duration;
 use super::{
-    ProgramConfig, RecordingConfig, SecretRef, ShowConfig, ShowSettings, SlateConfig, SourceConfig, SourceKind,
+    FailoverConfig, ProgramConfig, RecordingConfig, SecretRef, ShowConfig, ShowSettings, SlateConfig, SourceConfig, SourceKind, Standby,
     WhenSpent, XApiConfig, address,
 };
 
@@ -85,7 +85,8 @@ pub fn from_link(options: &RunOptions, base_dir: &Path, known: Known<'_>) -> Res
     match source {
         Some((kind, _)) if report.is_clean() => Ok(ShowConfig {
             show,
-            sources: vec![SourceConfig { kind, delay: None }],
+            sources: vec![SourceConfig { kind, delay: None, standby: Standby::default() }],
+            failover: FailoverConfig::default(),
             program: ProgramConfig::default(),
             slate,
             outputs,

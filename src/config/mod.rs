@@ -18,6 +18,7 @@ mod alert;
 mod check;
 mod daemon;
 mod defaults;
+mod failover;
 mod file;
 mod known;
 mod link;
@@ -38,6 +39,7 @@ pub(crate) use address::plain_name;
 pub use alert::{AlertAction, AlertConfig, DaemonAlert, WrittenUrl};
 pub use daemon::{DaemonConfig, LISTEN, LimitsConfig};
 pub use defaults::CLOSING;
+pub use failover::{FailoverConfig, FailoverMode, Standby};
 pub use file::{load, load_daemon};
 pub use known::{CUSTOM, Known, PresetDefaults, SpaceLinkReader};
 pub use link::{RunOptions, from_link, source_of};
@@ -53,6 +55,9 @@ pub struct ShowConfig {
     pub show: ShowSettings,
     /// Sources by priority; at least one.
     pub sources: Vec<SourceConfig>,
+    /// How they stand in for each other.
+    #[serde(default)]
+    pub failover: FailoverConfig,
     /// The continuous output timeline.
     pub program: ProgramConfig,
     /// The picture.
@@ -107,6 +112,9 @@ pub struct SourceConfig {
     pub kind: SourceKind,
     /// Overrides the source's own default delay between "could be had" and "on the air".
     pub delay: Option<Duration>,
+    /// Whether it is connected while another one is heard.
+    #[serde(default)]
+    pub standby: Standby,
 }
 
 /// The kinds of sources.

@@ -13,6 +13,7 @@ use super::{ShowConfig, ShowSettings};
 
 mod alert;
 mod daemon;
+mod failover;
 mod media;
 mod output;
 mod recording;
@@ -58,6 +59,7 @@ fn read_into(text: &str, base: &Path, known: Known<'_>, report: &Report) -> Opti
     let mut root = Section::root(document.get_ref(), report);
     let show = show(root.section("show"));
     let sources = source::sources(&mut root, base, known);
+    let failover = failover::failover(root.section("failover"), &sources);
     let program = media::program(root.section("program"), base);
     let slate = media::slate(root.section("slate"), base);
     let outputs = output::outputs(&mut root, base, known);
@@ -65,7 +67,7 @@ fn read_into(text: &str, base: &Path, known: Known<'_>, report: &Report) -> Opti
     let x = x_api::x_api(root.section("x"));
     let alerts = alert::alerts(&mut root, base);
     root.finish();
-    Some(ShowConfig { show: show?, sources, program, slate, outputs, recording, x, alerts, pace: None })
+    Some(ShowConfig { show: show?, sources, failover, program, slate, outputs, recording, x, alerts, pace: None })
 }
 
 fn show(mut section: Section<'_>) -> Option<ShowSettings> {

@@ -194,7 +194,7 @@ fn each_fault_has_its_own_words() {
             "[output]\npreset = \"youtube\"",
             "output (line 6): is a list. Write [[output]], with two brackets, before each of them.",
         ),
-        ("slate = 3", "source[1].slate (line 6): unknown key. Known here: kind, delay, duration."),
+        ("slate = 3", "source[1].slate (line 6): unknown key. Known here: kind, delay, duration, standby."),
         (
             "[slate.texts]\ngap = \"{tme}\"",
             "slate.texts.gap (line 7): {tme} stands for nothing here. Only the texts scheduled, countdown and late have something to fill in.",

@@ -13,6 +13,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::media::{ProgramTime, SAMPLE_RATE, StereoSample};
 
+pub mod align;
 mod follower;
 pub mod layer;
 pub mod level;
@@ -20,6 +21,7 @@ pub mod limiter;
 mod line;
 mod pacer;
 pub mod placement;
+pub mod reserve;
 pub mod ring;
 pub mod stretch;
 
@@ -27,6 +29,7 @@ pub use layer::Layer;
 pub use level::{Level, LevelAt};
 pub use pacer::PacerError;
 pub use placement::{Edge, Move, Placement};
+pub use reserve::Reserve;
 pub use ring::{Cut, Delayed, Written};
 pub use stretch::Stretcher;
 
@@ -136,6 +139,17 @@ impl Program {
     /// public delay holds back is heard all the same.
     pub fn forget(&self) {
         self.ring(|ring| ring.truncate(ring.position() + u64::from(SAMPLE_RATE) / 20));
+    }
+
+    /// Forgets what sources wrote at program sample `from` and after it, without the public delay counted.
+    pub fn forget_from(&self, from: u64) {
+        self.ring(|ring| ring.truncate(from));
+    }
+
+    /// First program sample that nothing was written to, nor anything after it, without the public delay counted; where
+    /// the program stands if nothing lies ahead.
+    pub fn free_from(&self) -> i64 {
+        self.ring(|ring| (ring.position() + ring.ahead()) as i64 - ring.delay() as i64)
     }
 
     /// Leaves the next `count` samples of sources out, at the quietest place of the next 2 s; returns the joint.

@@ -62,6 +62,33 @@ impl Placement {
         Self { delay: delay as i64, anchor: None, follower: Follower::default() }
     }
 
+    /// A placement with media time zero at program sample `anchor`, and `delay` samples as above, when the program
+    /// stands at `now`.
+    pub fn at(anchor: i64, delay: u64, now: u64) -> Self {
+        let mut placement = Self::new(delay);
+        placement.jump(anchor, now as i64);
+        placement
+    }
+
+    /// Everything from now on airs `by` samples later, for good.
+    pub fn put_later(&mut self, by: i64, now: u64) {
+        self.delay += by;
+        if let Some(anchor) = self.anchor {
+            self.jump(anchor + by, now as i64);
+        }
+    }
+
+    /// Takes notice of an edge as [`Placement::on_edge`] does, but moves nothing once there is a place: what comes too
+    /// late is heard from elsewhere.
+    pub fn on_edge_of_many(&mut self, edge: Edge, now: u64) -> Move {
+        if self.anchor.is_none() {
+            return self.on_edge(edge, now);
+        }
+        let wanted = now as i64 + self.delay - edge.end;
+        self.follower.arrive(now, wanted, seconds(now as i64 + edge.piece as i64 - edge.end));
+        Move::None
+    }
+
     /// Program sample of media time zero, once anchored. Negative when the session began before the program.
     pub fn anchor(&self) -> Option<i64> {
         self.anchor

@@ -17,6 +17,7 @@ use super::run::{RealOutputs, RehearsalOptions};
 use super::space::SpaceStarted;
 use crate::clock::Pace;
 use crate::config::{
+    FailoverConfig, Standby,
     OutputConfig, ProgramConfig, RecordingConfig, SecretRef, Secrets, ShowConfig, ShowSettings, SlateConfig,
     SourceConfig, SourceKind, XApiConfig,
 };
@@ -134,7 +135,8 @@ impl Stage {
                 follow_host: options.plan.follow_host,
                 public_delay: std::time::Duration::ZERO,
             },
-            sources: vec![SourceConfig { kind, delay: None }],
+            sources: vec![SourceConfig { kind, delay: None, standby: Standby::default() }],
+            failover: FailoverConfig::default(),
             program: look.map_or_else(ProgramConfig::default, |config| config.program.clone()),
             slate: SlateConfig { flash: look.is_none() || slate.flash, ..slate },
             outputs: self.outputs.clone(),

@@ -86,6 +86,12 @@ impl Attempts {
         moves
     }
 
+    /// Another source is heard from now on: it is held to if one was, and its faults are forgotten.
+    pub fn fail_over(&mut self, to: usize) {
+        self.index = to.min(self.sources - 1);
+        self.on_progress();
+    }
+
     /// The source gave something: its faults are forgotten.
     pub fn on_progress(&mut self) {
         self.failures = 0;

@@ -19,6 +19,7 @@ mod docs;
 mod drill;
 mod episode_encode;
 mod episode_export;
+mod failover;
 mod full_disk;
 mod janus;
 mod kills;

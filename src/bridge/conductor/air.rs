@@ -3,23 +3,25 @@
 //! It owns the placement of media time and what follows from it: what is placed, what came too late, what is skipped.
 //! It decides nothing about sources and sessions.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Conductor;
+use super::lane::RESERVE;
+use super::standby::SLACK;
 use crate::media::{PcmBlock, ProgramTime, SAMPLE_RATE};
-use crate::program::{Edge, Layer, Move, Placement, Program, Written};
+use crate::program::{Edge, Layer, Move, Placement, Program, Reserve, Written};
 
 /// What is known of the running session's place on the air.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Air {
-    placement: Option<Placement>,
+    pub(super) placement: Option<Placement>,
     /// Media time below which nothing was to be heard when the session was anchored.
-    audible_from: i64,
+    pub(super) audible_from: i64,
     /// Whether the running source tells its edge itself.
-    tells_edge: bool,
-    /// Media time of the end of the newest audio of a continuous source, and when it came.
-    newest: Option<(i64, Instant)>,
-    layer: Layer,
+    pub(super) tells_edge: bool,
+    pub(super) layer: Layer,
+    /// What the path on the air placed, by program sample without the public delay: what others are compared with.
+    pub(super) aired: Reserve,
     /// How long the program is known to have stood still.
     stood_still: Duration,
 }
@@ -31,6 +33,19 @@ struct Placed {
     /// Samples that came out of it.
     length: i64,
     written: Written,
+}
+
+impl Default for Air {
+    fn default() -> Self {
+        Self {
+            placement: None,
+            audible_from: 0,
+            tells_edge: false,
+            layer: Layer::default(),
+            aired: Reserve::new(RESERVE),
+            stood_still: Duration::ZERO,
+        }
+    }
 }
 
 impl Air {
@@ -47,11 +62,15 @@ impl Air {
     /// Another session begins: its media time lies elsewhere.
     pub(super) fn forget(&mut self) {
         self.placement = None;
+        self.aired.clear();
     }
 
     /// Writes a block to its place, at the pace of the source's clock.
-    fn place(&mut self, block: &PcmBlock, program: &Program) -> Option<Placed> {
+    fn place(&mut self, block: &PcmBlock, program: &Program, compared: bool) -> Option<Placed> {
         let (at, samples) = self.layer.lay(block, self.placement.as_mut()?, program.now().samples())?;
+        if compared {
+            self.aired.push(at, samples);
+        }
         let heard_at = at + program.public_delay() as i64;
         Some(Placed { at: heard_at, length: samples.len() as i64, written: program.write(at, samples) })
     }
@@ -59,23 +78,43 @@ impl Air {
 
 impl Conductor {
     /// A stream that broke goes on where it would be now: what was missed is a gap in media time as in real time.
-    pub(super) fn continue_media_time(&mut self) {
-        if let (Some((end, at)), Some(resume)) = (self.air.newest, &mut self.resume) {
+    pub(super) fn continue_media_time(&mut self, index: usize) {
+        let slot = &mut self.sources[index];
+        if let (Some((end, at)), Some(resume)) = (slot.lane.newest, &mut slot.lane.resume) {
             resume.media_time = end + (at.elapsed().as_secs_f64() * f64::from(SAMPLE_RATE)) as i64;
-            self.air.placement = None;
-            self.handles.archive.gap(end, resume.media_time, "the stream broke");
+            slot.archive.gap(end, resume.media_time, "the stream broke");
+            if index == self.attempts.index() {
+                self.air.placement = None;
+            }
+        }
+    }
+
+    /// How long after it could be had the audio of the source on the air is heard, in samples.
+    fn delay(&self) -> u64 {
+        let slot = &self.sources[self.attempts.index()];
+        let of = |duration: Duration| (duration.as_secs_f64() * f64::from(SAMPLE_RATE)) as u64;
+        match (self.is_aligned(), slot.is_continuous()) {
+            (true, true) => slot.delay.max(of(self.handles.failover.delay)),
+            (true, false) => slot.delay + SLACK as u64,
+            (false, _) => slot.delay,
         }
     }
 
     pub(super) fn on_edge(&mut self, edge: Edge) {
-        let delay = self.sources[self.attempts.index()].delay;
+        let delay = self.delay();
+        let many = self.is_aligned();
         let now = self.handles.program.now().samples();
         self.handles.program.set_lead(delay);
         let placement = self.air.placement.get_or_insert_with(|| Placement::new(delay));
-        let moved = placement.on_edge(edge, now);
+        let moved = if many { placement.on_edge_of_many(edge, now) } else { placement.on_edge(edge, now) };
         let anchor = placement.anchor().unwrap_or(0);
         self.publish_anchor();
         let ms = |samples: u64| samples * 1000 / u64::from(SAMPLE_RATE);
+        if matches!(moved, Move::Earlier(_) | Move::Later(_)) {
+            // Where the others lie beside it is found again.
+            self.air.aired.clear();
+            self.sources.iter_mut().for_each(|slot| slot.lane.forget_place());
+        }
         match moved {
             Move::None => {}
             Move::Anchored => self.air.audible_from = now as i64 - anchor,
@@ -100,15 +139,18 @@ impl Conductor {
     }
 
     pub(super) fn on_audio(&mut self, block: &PcmBlock) {
-        self.handles.archive.audio(block);
+        let index = self.attempts.index();
+        self.sources[index].archive.audio(block);
         let length = block.samples.len() as i64;
         let end = block.media_time + length;
         if !self.air.tells_edge {
             self.on_edge(Edge { end, piece: block.samples.len() as u64, in_hand: true });
-            self.air.newest = Some((end, Instant::now()));
-            self.remember(0, end, None);
         }
-        let Some(Placed { at, length: came, written }) = self.air.place(block, &self.handles.program) else { return };
+        let many = self.sources.len() > 1;
+        self.sources[index].hear(block, many);
+        let Some(Placed { at, length: came, written }) = self.air.place(block, &self.handles.program, many) else {
+            return;
+        };
         self.publish_anchor();
         let wanted = (end - self.air.audible_from).clamp(0, length) as u64;
         self.view.late += written.late.min(wanted);
@@ -123,7 +165,7 @@ impl Conductor {
     }
 
     /// Where media time zero is heard.
-    fn publish_anchor(&mut self) {
+    pub(super) fn publish_anchor(&mut self) {
         let delay = self.handles.program.public_delay() as i64;
         self.view.anchor = self.air.placement.as_ref().and_then(Placement::anchor).map(|anchor| anchor + delay);
     }

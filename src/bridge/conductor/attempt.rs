@@ -1,22 +1,27 @@
-//! One attempt of one source: started, heard to its end, left when another source takes its place.
+//! The attempts of the paths: started, heard to their end, left when another one takes its place.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::lane::{self, Heard, Running};
 use super::next::Leave;
 use super::{Conductor, TICK};
-use crate::source::{Source, SourceContext, SourceEnd, SourceError, SourceEvent, SourceFault};
+use crate::session::{Switch, Why};
+use crate::source::{SourceContext, SourceEnd, SourceError, SourceFault};
 
 /// How long a source that was told to stop may take: longer than a connection in order, shorter than anybody waits.
 const STOPPING: Duration = Duration::from_secs(2);
 
-type Running = JoinHandle<(Box<dyn Source>, Result<SourceEnd, SourceError>)>;
+/// Why a path is not listened to any more.
+enum Over {
+    Ended(Result<SourceEnd, SourceError>),
+    Left(Leave),
+}
 
 impl Conductor {
-    /// One attempt of the source whose turn it is, until it returns.
+    /// One attempt of the source whose turn it is, until it returns. One that stood by is heard from here on.
     ///
     /// # Errors
     /// [`Leave`] when the source was left instead.
@@ -25,97 +30,187 @@ impl Conductor {
         token: &CancellationToken,
     ) -> Result<Result<SourceEnd, SourceError>, Box<Leave>> {
         let index = self.attempts.index();
-        let Some(source) = self.sources[index].take() else {
-            return Ok(Err(SourceError::transient("the source is still busy")));
-        };
-        let (sender, mut events) = mpsc::channel(64);
-        let stop = token.child_token();
-        let mut running = self.start(source, sender, &stop);
-        let left = self.hear(&mut events, token).await;
-        let leaving = left.is_some();
-        let patience = if leaving { STOPPING } else { Duration::MAX };
-        let ended = tokio::time::timeout(patience, async {
-            if leaving {
-                stop.cancel();
-                // What it has in hand belongs into the recording.
-                while let Some(event) = events.recv().await {
-                    self.on_event(event);
+        self.turn_to(index);
+        if self.sources[index].lane.running.is_none() {
+            self.air.begin();
+            if !self.start(index, token) {
+                return Ok(Err(SourceError::transient("the source is still busy")));
+            }
+        }
+        match self.hear(token).await {
+            // A source that heard of the end before us has not ended its session.
+            Over::Ended(_) if token.is_cancelled() => Err(Box::new(Leave::Cancelled)),
+            Over::Ended(result) => Ok(result),
+            Over::Left(leave) => {
+                match leave {
+                    Leave::Failover(switch) => self.take_over(index, switch),
+                    Leave::Pinned if self.stays(index) => {}
+                    Leave::Pinned => {
+                        self.turn_to(self.attempts.index());
+                        self.stop(index).await;
+                    }
+                    _ => self.stop(index).await,
                 }
+                Err(Box::new(leave))
             }
-            (&mut running).await
-        });
-        let ended = ended.await;
-        self.handles.archive.end_capture();
-        let result = match ended {
-            Ok(Ok((source, result))) => {
-                self.sources[index].put(source);
-                result
-            }
-            Ok(Err(error)) => Err(SourceError::operator(format!("the source broke: {error}; please report this"))),
-            Err(_) => {
-                tracing::warn!("The source did not stop in time.");
-                running.abort();
-                Ok(SourceEnd::Cancelled)
-            }
-        };
-        // A source that heard of the end before us has not ended its session.
-        let left = left.or_else(|| token.is_cancelled().then_some(Leave::Cancelled));
-        left.map_or(Ok(result), |leave| Err(Box::new(leave)))
+        }
+    }
+
+    /// Another source than before has its turn: what stands by takes over where it is, what does not lies elsewhere.
+    fn turn_to(&mut self, index: usize) {
+        let before = self.heard;
+        if before == index || before >= self.sources.len() {
+            return;
+        }
+        if self.sources[index].lane.gives {
+            return self.take_over(before, Switch { to: index, why: Why::Pinned });
+        }
+        self.heard = index;
+        self.share_resume(before, index);
+        self.air.aired.clear();
+        self.sources.iter_mut().for_each(|slot| slot.lane.forget_place());
+        if self.sources[index].session_id() != self.sources[before].session_id() {
+            self.air.forget();
+        }
+        if let Some(info) = self.sources[index].lane.info.clone().filter(|_| self.sources[index].lane.running.is_some()) {
+            self.on_info(info);
+        }
+    }
+
+    /// A source of the same session counts media time as the other does.
+    fn share_resume(&mut self, from: usize, to: usize) {
+        let resume = self.sources[from].lane.resume.clone();
+        let same = self.sources[from].session_id().is_some()
+            && self.sources[from].session_id() == self.sources[to].session_id();
+        if same && let Some(resume) = resume {
+            self.sources[to].lane.resume = Some(resume);
+        }
     }
 
     /// Hears the source until it has nothing more to say, or is to be left.
-    async fn hear(&mut self, events: &mut mpsc::Receiver<SourceEvent>, token: &CancellationToken) -> Option<Leave> {
+    async fn hear(&mut self, token: &CancellationToken) -> Over {
         let mut tick = tokio::time::interval(TICK);
+        let active = self.attempts.index();
         loop {
             tokio::select! {
-                () = token.cancelled() => return Some(Leave::Cancelled),
+                () = token.cancelled() => return Over::Left(Leave::Cancelled),
                 Some(word) = self.orders.recv() => {
                     if let Some(leave) = self.heed(word) {
-                        return Some(leave);
+                        return Over::Left(leave);
                     }
                 }
-                event = events.recv() => match event {
-                    Some(event) => self.on_event(event),
-                    None => return None,
-                },
+                (index, heard) = lane::next(&mut self.sources, active) => {
+                    if let Some(result) = self.on_heard(index, heard)
+                        && index == active
+                    {
+                        return Over::Ended(result);
+                    }
+                }
                 _ = tick.tick() => {
                     self.on_tick();
+                    if let Some(switch) = self.watch_paths(token) {
+                        return Over::Left(Leave::Failover(switch));
+                    }
                     if let Some(next) = self.look_around() {
-                        return Some(Leave::Next(next));
+                        return Over::Left(Leave::Next(next));
                     }
                 }
             }
         }
     }
 
-    fn start(
-        &mut self,
-        mut source: Box<dyn Source>,
-        events: mpsc::Sender<SourceEvent>,
-        token: &CancellationToken,
-    ) -> Running {
-        let continuous = source.is_continuous();
-        self.air.begin();
-        if continuous {
-            self.continue_media_time();
+    /// Takes the word of a path; what its attempt came to, if that is over.
+    fn on_heard(&mut self, index: usize, heard: Heard) -> Option<Result<SourceEnd, SourceError>> {
+        let ended = match heard {
+            Heard::Said(event) if index == self.attempts.index() => {
+                self.on_event(event);
+                return None;
+            }
+            Heard::Said(event) => {
+                self.on_standby(index, event);
+                return None;
+            }
+            Heard::Ended(ended) => ended,
+        };
+        let slot = &mut self.sources[index];
+        slot.archive.end_capture();
+        slot.lane.end(Instant::now());
+        let result = ended.and_then(|(source, result)| {
+            slot.put(source);
+            result
+        });
+        if index != self.attempts.index() {
+            self.on_standby_ended(index, &result);
         }
+        Some(result)
+    }
+
+    /// Starts the attempt of a path; false while the one before is not over.
+    pub(super) fn start(&mut self, index: usize, token: &CancellationToken) -> bool {
+        let Some(mut source) = self.sources[index].take() else { return false };
+        if index != self.heard {
+            self.share_resume(self.heard, index);
+        }
+        if self.sources[index].is_continuous() {
+            self.continue_media_time(index);
+        }
+        let (sender, events) = mpsc::channel(64);
+        let stop = token.child_token();
         let context = SourceContext {
-            events,
-            token: token.clone(),
+            events: sender,
+            token: stop.clone(),
             clock: self.handles.clock.clone(),
-            resume: self.resume.clone(),
+            resume: self.sources[index].lane.resume.clone(),
         };
         tracing::info!(source = source.describe(), "Source starts.");
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let result = source.run(context).await;
             (source, result)
-        })
+        });
+        self.sources[index].lane.begin(Running { events, task, stop }, Instant::now());
+        true
+    }
+
+    /// Stops the attempt of a path, if one runs. What it has in hand belongs into the recording.
+    pub(super) async fn stop(&mut self, index: usize) {
+        let Some(running) = &self.sources[index].lane.running else { return };
+        running.stop.cancel();
+        let ended = tokio::time::timeout(STOPPING, async {
+            loop {
+                // The only one that can be over is the one that was asked for.
+                let (heard_of, heard) = lane::next(&mut self.sources[index..=index], 0).await;
+                if self.on_heard(index + heard_of, heard).is_some() {
+                    return;
+                }
+            }
+        });
+        if ended.await.is_err() {
+            tracing::warn!("The source did not stop in time.");
+            let slot = &mut self.sources[index];
+            slot.archive.end_capture();
+            if let Some(running) = slot.lane.running.take() {
+                running.task.abort();
+            }
+        }
+    }
+
+    /// Stops every path: the session is over, or left.
+    pub(super) async fn stop_all(&mut self) {
+        for slot in &self.sources {
+            if let Some(running) = &slot.lane.running {
+                running.stop.cancel();
+            }
+        }
+        for index in 0..self.sources.len() {
+            self.stop(index).await;
+        }
     }
 
     /// Waits before the next attempt.
     pub(super) async fn pause(&mut self, pause: Duration, token: &CancellationToken) -> Option<Leave> {
         let until = tokio::time::Instant::now() + pause;
         let mut tick = tokio::time::interval(TICK);
+        let active = self.attempts.index();
         loop {
             tokio::select! {
                 () = token.cancelled() => return Some(Leave::Cancelled),
@@ -124,9 +219,16 @@ impl Conductor {
                         return Some(leave);
                     }
                 }
+                (index, heard) = lane::next(&mut self.sources, active) => {
+                    self.on_heard(index, heard);
+                }
                 () = tokio::time::sleep_until(until) => return None,
                 _ = tick.tick() => {
                     self.on_tick();
+                    if let Some(switch) = self.watch_paths(token) {
+                        self.take_over(active, switch);
+                        return Some(Leave::Failover(switch));
+                    }
                     if let Some(next) = self.look_around() {
                         return Some(Leave::Next(next));
                     }
@@ -137,8 +239,14 @@ impl Conductor {
 
     /// Tells a fault, once, with what is done about it and what can be.
     pub(super) fn tell_retry(&mut self, error: SourceError, index: usize, pause: Duration) {
+        let next = format!("source {} is tried in {:.0} s", index + 1, pause.as_secs_f64());
+        self.tell_fault(error, &next);
+    }
+
+    /// Tells a fault, once, and what is done about it.
+    pub(super) fn tell_fault(&mut self, error: SourceError, next: &str) {
         if self.last_error.as_deref() != Some(&error.message) {
-            let message = format!("{}; source {} is tried in {:.0} s", error.message, index + 1, pause.as_secs_f64());
+            let message = format!("{}; {next}", error.message);
             let remedy = match error.class {
                 SourceFault::Operator => Some(
                     "The outputs stay on the air meanwhile. spacebridge source set LINK points them at another space.",

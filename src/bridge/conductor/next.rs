@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::air::Air;
 use super::hunt::{Doing, Hunt, Hunting, hunting};
 use super::{Conductor, Following, SourceSlot, Word};
-use crate::session::{Attempts, Session, SessionState};
+use crate::session::{Attempts, Session, SessionState, Switch};
 use crate::source::{SessionInfo, SessionPhase};
 
 /// Why a session is left before its source has said that it is over.
@@ -16,6 +16,8 @@ pub(super) enum Leave {
     Replaced(Following),
     /// The operator wants another source of the list.
     Pinned,
+    /// Another path is heard.
+    Failover(Switch),
     /// The host has opened another space.
     Next(Following),
 }
@@ -77,7 +79,7 @@ impl Conductor {
     /// Nothing when the time is over; [`Leave`] when there is something to go on with, or the show ends.
     pub(super) async fn between(&mut self, token: &CancellationToken) -> Result<(), Leave> {
         let Some(follow) = self.handles.follow else { return Ok(()) };
-        self.handles.archive.session_ended();
+        self.end_sessions();
         if let Some(transition) = self.session.on_between(self.now()) {
             self.enter(transition);
         }
@@ -109,14 +111,18 @@ impl Conductor {
         self.handles.events.info(word, "session", said.clone());
         self.handles.archive.state(word.trim_start_matches("session."), &said);
         if self.session.state() != SessionState::Between && !self.view.info.id.is_empty() {
-            self.handles.archive.session_ended();
+            self.end_sessions();
         }
         self.begin(next, !by_the_operator);
     }
 
     fn begin(&mut self, next: Following, followed: bool) {
-        self.resume = next.slot.session_id().and_then(|session| self.handles.archive.rejoin(&session));
+        let resume = next.slot.session_id().and_then(|session| self.handles.archive.rejoin(&session));
         self.sources = vec![next.slot];
+        self.sources[0].keep_in(&self.handles.archive, true);
+        self.sources[0].lane.resume = resume;
+        self.fill_from = i64::MIN;
+        self.heard = 0;
         self.attempts = Attempts::new(1);
         self.session = Session::default();
         self.air = Air::default();

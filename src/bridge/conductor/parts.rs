@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use super::hunt::SharedSearch;
+use super::lane::Lane;
 use crate::alert::Events;
 use crate::bridge::archive::Archive;
 use crate::bridge::desk::SlateDesk;
 use crate::clock::Clock;
-use crate::config::SlateTexts;
-use crate::media::ProgramTime;
+use crate::config::{FailoverConfig, SlateTexts};
+use crate::media::{PcmBlock, ProgramTime};
 use crate::program::Program;
 use crate::session::SessionState;
-use crate::source::{SessionInfo, Source};
+use crate::source::{ResumePoint, SessionInfo, Source};
 use crate::status::{SourceStatus, SpeakerStatus};
 
 /// A source of the list and how long after its edge it goes on the air.
@@ -30,13 +31,88 @@ pub(in crate::bridge) struct SourceSlot {
     pub(in crate::bridge) delay: u64,
     /// Looks for the host's next session.
     search: Option<SharedSearch>,
+    /// Whether it is connected while another is heard.
+    warm: bool,
+    /// Whether it is lost if it is not read.
+    continuous: bool,
+    /// The session that it will be, where that is known beforehand.
+    session: Option<String>,
+    /// Where what it gives is kept.
+    pub(super) archive: Archive,
+    /// What it does now.
+    pub(super) lane: Lane,
+    /// What was told of it while it stood by.
+    pub(super) told: Option<String>,
 }
 
 impl SourceSlot {
     /// A slot of `source`.
     pub(in crate::bridge) fn new(source: Box<dyn Source>, delay: u64) -> Self {
         let search = source.successor().map(SharedSearch::new);
-        Self { name: crate::text::plain(&source.describe(), 120), source: Some(source), delay, search }
+        Self {
+            name: crate::text::plain(&source.describe(), 120),
+            delay,
+            search,
+            warm: false,
+            continuous: source.is_continuous(),
+            session: source.session_id(),
+            archive: Archive::closed(),
+            lane: Lane::new(Instant::now()),
+            told: None,
+            source: Some(source),
+        }
+    }
+
+    /// The same, connected while another is heard if `warm`.
+    pub(in crate::bridge) fn standing_by(self, warm: bool) -> Self {
+        Self { warm, ..self }
+    }
+
+    /// Whether it is connected while another is heard.
+    pub(super) fn is_warm(&self) -> bool {
+        self.warm
+    }
+
+    /// Whether it is lost if it is not read.
+    pub(super) fn is_continuous(&self) -> bool {
+        self.continuous
+    }
+
+    /// Keeps what it gives in `archive`, or beside it if that is kept for another session.
+    pub(super) fn keep_in(&mut self, archive: &Archive, of_it: bool) {
+        self.archive = if of_it { archive.clone() } else { archive.beside() };
+    }
+
+    /// The session is known: where it goes on after a restart.
+    pub(super) fn learn(&mut self, info: &SessionInfo) {
+        let known = self.lane.resume.take().filter(|resume| resume.session_id == info.id);
+        let mut resume = known.unwrap_or_else(|| ResumePoint { session_id: info.id.clone(), ..ResumePoint::default() });
+        resume.playlist_url = info.playlist_url.clone().or(resume.playlist_url.take());
+        self.lane.resume = Some(resume);
+    }
+
+    /// It has given everything up to `end`.
+    pub(super) fn remember(&mut self, sequence: u64, end: i64, pair: Option<(Timestamp, i64)>) {
+        let Some(resume) = &mut self.lane.resume else { return };
+        if end > resume.media_time || resume.last_sequence == 0 {
+            resume.last_sequence = sequence;
+            resume.media_time = end;
+            resume.program_date_time = pair.or(resume.program_date_time);
+        }
+    }
+
+    /// It gave audio; if it may take over from another, it is `kept` for a while.
+    pub(super) fn hear(&mut self, block: &PcmBlock, kept: bool) {
+        let now = Instant::now();
+        let end = block.media_time + block.samples.len() as i64;
+        self.lane.give(block, now);
+        if kept {
+            self.lane.reserve.push(block.media_time, &block.samples);
+        }
+        if self.lane.edge.is_none() {
+            self.lane.newest = Some((end, now));
+            self.remember(0, end, None);
+        }
     }
 
     /// Its name for people.
@@ -56,7 +132,7 @@ impl SourceSlot {
 
     /// The session that it will be, where that is known.
     pub(super) fn session_id(&self) -> Option<String> {
-        self.source.as_ref()?.session_id()
+        self.session.clone()
     }
 
     /// Looks for the host's next session; none where that cannot be done.
@@ -66,7 +142,14 @@ impl SourceSlot {
 
     /// What the status says of it.
     pub(super) fn status(&self, active: bool) -> SourceStatus {
-        SourceStatus { name: self.name.clone(), active, pinned: false }
+        SourceStatus {
+            name: self.name.clone(),
+            active,
+            pinned: false,
+            connected: self.lane.running.is_some(),
+            healthy: self.lane.path(self.continuous, Instant::now()).is_healthy(),
+            aligned: self.lane.place.is_some(),
+        }
     }
 }
 
@@ -101,6 +184,8 @@ pub(in crate::bridge) struct SessionView {
     pub(in crate::bridge) segments: u64,
     /// Samples that came too late for the air.
     pub(in crate::bridge) late: u64,
+    /// Samples on the air that a path standing by filled in.
+    pub(in crate::bridge) filled: u64,
     /// Samples that were skipped on the air.
     pub(in crate::bridge) skipped: u64,
     /// What the slate says.
@@ -146,6 +231,8 @@ pub(in crate::bridge) struct Handles {
     pub(in crate::bridge) texts: SlateTexts,
     /// Zone of every time on the slate.
     pub(in crate::bridge) zone: TimeZone,
+    /// How the sources stand in for each other.
+    pub(in crate::bridge) failover: FailoverConfig,
     /// What the status shows.
     pub(in crate::bridge) view: watch::Sender<SessionView>,
     /// The operator's word on when the first space starts.

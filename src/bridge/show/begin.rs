@@ -91,6 +91,7 @@ impl Show {
             archive: archive.clone(),
             desk: desk.clone(),
             texts: config.slate.texts.clone(),
+            failover: config.failover.clone(),
             zone: TimeZone::get(&config.show.timezone).unwrap_or(TimeZone::UTC),
             view: view_sender,
             start: config.show.start,

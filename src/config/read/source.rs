@@ -7,7 +7,7 @@ use super::Section;
 use super::output::secret;
 use crate::config::check::{Place, SpaceLogin, closest, space};
 use crate::config::known::Known;
-use crate::config::{SourceConfig, SourceKind, address};
+use crate::config::{SourceConfig, SourceKind, Standby, address};
 
 const KINDS: &[&str] = &["x-space", "uri", "tone"];
 
@@ -38,8 +38,21 @@ fn source(mut section: Section<'_>, base: &Path, known: Known<'_>) -> Option<Sou
             return None;
         }
     };
+    let standby = standby(&mut section);
     section.finish();
-    Some(SourceConfig { kind: kind?, delay })
+    Some(SourceConfig { kind: kind?, delay, standby })
+}
+
+fn standby(section: &mut Section<'_>) -> Standby {
+    match section.text("standby").as_deref() {
+        Some("warm") => Standby::Warm,
+        Some("cold") | None => Standby::Cold,
+        Some(_) => {
+            let remedy = "Write \"warm\" (always connected) or \"cold\" (connected when the one that is heard fails)";
+            section.problem("standby", "unknown way to stand by", remedy);
+            Standby::Cold
+        }
+    }
 }
 
 fn unknown_kind(section: &Section<'_>, kind: Option<&str>) {

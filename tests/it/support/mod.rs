@@ -11,6 +11,7 @@ pub(crate) mod nginx;
 pub(crate) mod outputs;
 pub(crate) mod process;
 pub(crate) mod show;
+pub(crate) mod station;
 pub(crate) mod tape;
 pub(crate) mod tls;
 

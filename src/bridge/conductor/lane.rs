@@ -1,0 +1,202 @@
+//! What the conductor knows of one path beside what is on the air: its attempt, its last audio, and where its sound lies
+//! on the program. It decides nothing.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::SourceSlot;
+use crate::backoff::Backoff;
+use crate::media::{PcmBlock, SAMPLE_RATE};
+use crate::program::Reserve;
+use crate::program::align::Shift;
+use crate::session::Path;
+use crate::source::{ResumePoint, SessionInfo, Source, SourceEnd, SourceError, SourceEvent};
+
+/// What is kept of a path that stands by: its lag behind another one may be 40 s, and 5 s must be common to both.
+pub(super) const RESERVE: u64 = SAMPLE_RATE as u64 * 45;
+
+/// A path is never taken for frozen sooner.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much later than its pieces are long a path may give the next one: a stream, and a playlist.
+const STREAM_LATE: Duration = Duration::from_millis(1500);
+const PIECE_LATE: Duration = Duration::from_millis(2500);
+
+/// What an attempt comes to, with the source that it had.
+type Attempted = (Box<dyn Source>, Result<SourceEnd, SourceError>);
+
+/// A running attempt.
+pub(super) struct Running {
+    pub(super) events: mpsc::Receiver<SourceEvent>,
+    pub(super) task: JoinHandle<Attempted>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Where a path's media time zero lies on the program, as the sound says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Program sample of media time zero.
+    pub(super) anchor: i64,
+    /// When that was found.
+    pub(super) at: Instant,
+}
+
+/// A search for the place.
+pub(super) struct Search {
+    pub(super) found: oneshot::Receiver<Option<Shift>>,
+    /// First places of what is compared: on the program, and in media time.
+    pub(super) aired: i64,
+    pub(super) media: i64,
+}
+
+/// One path.
+pub(super) struct Lane {
+    /// Its attempt, if one runs.
+    pub(super) running: Option<Running>,
+    /// What it says of its session.
+    pub(super) info: Option<SessionInfo>,
+    /// Where it goes on after a restart.
+    pub(super) resume: Option<ResumePoint>,
+    /// Its last audio, by media time.
+    pub(super) reserve: Reserve,
+    /// Media time of the end of its newest audio, and when that came, where it has no segments.
+    pub(super) newest: Option<(i64, Instant)>,
+    /// End of the newest audio that it can have, where it tells.
+    pub(super) edge: Option<i64>,
+    /// Longest piece that it gave, in samples.
+    pub(super) piece: u64,
+    /// Whether this attempt has given audio.
+    pub(super) gives: bool,
+    /// When it gave audio last, or began.
+    pub(super) since: Instant,
+    pub(super) place: Option<Place>,
+    pub(super) search: Option<Search>,
+    /// When the place was looked for last, and how often in vain.
+    pub(super) sought: Option<Instant>,
+    pub(super) in_vain: u32,
+    /// Program sample from which on it is silent where another path has sound.
+    pub(super) silent_from: Option<i64>,
+    /// Least time, in samples, between a piece's arrival and its turn on the air, since that was looked at last.
+    pub(super) slack: Option<i64>,
+    /// When it is tried again.
+    pub(super) next_try: Option<Instant>,
+    backoff: Backoff,
+}
+
+impl Lane {
+    /// A path that is not connected.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            running: None,
+            info: None,
+            resume: None,
+            reserve: Reserve::new(RESERVE),
+            newest: None,
+            edge: None,
+            piece: 0,
+            gives: false,
+            since: now,
+            place: None,
+            search: None,
+            sought: None,
+            in_vain: 0,
+            silent_from: None,
+            slack: None,
+            next_try: None,
+            backoff: Backoff::new(Duration::from_secs(2), Duration::from_secs(60)),
+        }
+    }
+
+    /// An attempt begins: its media time may lie elsewhere than before.
+    pub(super) fn begin(&mut self, running: Running, now: Instant) {
+        self.running = Some(running);
+        self.reserve.clear();
+        (self.edge, self.piece, self.gives, self.since) = (None, 0, false, now);
+        self.forget_place();
+    }
+
+    /// The attempt is over; the next one has its turn after a pause.
+    pub(super) fn end(&mut self, now: Instant) {
+        self.running = None;
+        self.gives = false;
+        self.forget_place();
+        self.next_try = Some(now + self.backoff.next_delay());
+    }
+
+    /// Where it lies is not known any more.
+    pub(super) fn forget_place(&mut self) {
+        (self.place, self.search, self.sought, self.in_vain) = (None, None, None, 0);
+        (self.silent_from, self.slack) = (None, None);
+    }
+
+    /// Everything on the program from here on lies `by` samples later.
+    pub(super) fn shift(&mut self, by: i64) {
+        self.search = None;
+        self.slack = None;
+        self.silent_from = None;
+        if let Some(place) = &mut self.place {
+            place.anchor += by;
+        }
+    }
+
+    /// Takes notice of audio.
+    pub(super) fn give(&mut self, block: &PcmBlock, now: Instant) {
+        self.gives = true;
+        self.since = now;
+        self.piece = self.piece.max(block.samples.len() as u64);
+        self.backoff.reset();
+    }
+
+    /// How it is doing.
+    pub(super) fn path(&self, continuous: bool, now: Instant) -> Path {
+        let piece = Duration::from_secs_f64(self.piece as f64 / f64::from(SAMPLE_RATE));
+        let late = if continuous { STREAM_LATE } else { PIECE_LATE };
+        Path {
+            gives: self.running.is_some() && self.gives,
+            quiet: now.saturating_duration_since(self.since),
+            patience: (piece + late).max(PATIENCE),
+            silent: self.silent_from.is_some(),
+            placed: true,
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Heard> {
+        let Some(running) = &mut self.running else { return Poll::Pending };
+        if let Some(event) = std::task::ready!(running.events.poll_recv(context)) {
+            return Poll::Ready(Heard::Said(event));
+        }
+        let ended = std::task::ready!(std::pin::Pin::new(&mut running.task).poll(context));
+        Poll::Ready(Heard::Ended(ended.map_err(|error| {
+            SourceError::operator(format!("the source broke: {error}; please report this"))
+        })))
+    }
+}
+
+/// What a path says.
+pub(super) enum Heard {
+    /// Something of its session.
+    Said(SourceEvent),
+    /// Its attempt is over; an error is one of the attempt's task.
+    Ended(Result<Attempted, SourceError>),
+}
+
+/// The next word of any path, and which it is; the one on the air first. Waits for ever while none is connected.
+pub(super) async fn next(sources: &mut [SourceSlot], active: usize) -> (usize, Heard) {
+    poll_fn(|context| {
+        let others = (0..sources.len()).filter(|index| *index != active);
+        for index in std::iter::once(active).chain(others) {
+            if let Some(slot) = sources.get_mut(index)
+                && let Poll::Ready(heard) = slot.lane.poll(context)
+            {
+                return Poll::Ready((index, heard));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

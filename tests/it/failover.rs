@@ -1,0 +1,80 @@
+//! Two paths to one sound through the real program: one fails, and the other is heard without a second lost or repeated.
+
+use std::time::{Duration, Instant};
+
+use spacebridge::status::ShowStatus;
+
+use super::support::measure::{assert_every_second, ruler_of};
+use super::support::nginx::Nginx;
+use super::support::show::{Run, Stage, output};
+use super::support::station::{Does, Station, Tape};
+use super::support::turn;
+
+/// A show that hears two stations, the second of them some seconds behind.
+struct Two {
+    near: Station,
+    far: Station,
+    nginx: Nginx,
+    stage: Stage,
+    run: Run,
+    _tape: tempfile::TempDir,
+}
+
+impl Two {
+    async fn start(lag: Duration, standby: &str, failover: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tape = Tape::new(folder.path(), 240);
+        let near = Station::start(&tape, Duration::ZERO).await;
+        let far = Station::start(&tape, lag).await;
+        let nginx = Nginx::start("live").await;
+        let source = |station: &Station| format!("[[source]]\nkind = \"uri\"\nuri = \"{}\"\n{standby}\n", station.url);
+        let sections = format!(
+            "{}{}[failover]\nback_after = \"4s\"\n{failover}\n{}",
+            source(&near),
+            source(&far),
+            output("mirror", &nginx)
+        );
+        let stage = Stage::new(&sections);
+        let run = stage.run(&[]);
+        Self { near, far, nginx, stage, run, _tape: folder }
+    }
+
+    /// Waits until source `index` is heard; how long that took.
+    async fn heard(&self, index: usize) -> (ShowStatus, Duration) {
+        let began = Instant::now();
+        let what = format!("source {index} is heard");
+        let status = self.stage.until(&what, 60, |status| status.sources[index].active).await;
+        (status, began.elapsed())
+    }
+
+    /// Waits until so much was kept more.
+    async fn goes_on(&self, seconds: f64) {
+        let now = self.stage.status().await.expect("a status").program.seconds;
+        self.stage.until("the program goes on", 60, |status| status.program.seconds > now + seconds).await;
+    }
+
+    /// Ends the show; the seconds of the ruler that the ingest has.
+    async fn end(self) -> Vec<(u32, f64)> {
+        let Self { nginx, run, near, far, .. } = self;
+        run.interrupt().await;
+        drop((near, far));
+        ruler_of(nginx.recordings().last().expect("a recording"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_said_twice() {
+    let _turn = turn().await;
+    let two = Two::start(Duration::from_secs(5), "standby = \"warm\"", "delay = \"9s\"").await;
+    two.stage.until("the second is placed by its sound", 60, |status| status.sources[1].aligned).await;
+    two.goes_on(2.0).await;
+    two.near.order(Does::Freezes);
+    let (_, took) = two.heard(1).await;
+    assert!(took < Duration::from_millis(3500), "noticed after {took:?}");
+    two.goes_on(10.0).await;
+    two.near.order(Does::Plays);
+    two.heard(0).await;
+    two.goes_on(10.0).await;
+    let marks = two.end().await;
+    assert_every_second(&marks, 25);
+}
