@@ -80,7 +80,7 @@ enum Over {
     /// Nothing could be had and nothing ever was.
     Failed(String),
     /// It was left.
-    Left(Leave),
+    Left(Box<Leave>),
 }
 
 /// Pause between two words about the same trouble.
@@ -129,12 +129,13 @@ impl Conductor {
         self.show(SessionState::Connecting, self.now());
         loop {
             let over = self.session(&token).await;
-            if !matches!(over, Over::Left(Leave::Pinned | Leave::Failover(_))) {
+            let stays = |left: &Leave| matches!(left, Leave::Pinned | Leave::Failover(_));
+            if !matches!(&over, Over::Left(left) if stays(left)) {
                 self.stop_all().await;
             }
             let left = match over {
                 Over::Failed(message) => return Outcome::Failed(message),
-                Over::Left(left) => left,
+                Over::Left(left) => *left,
                 Over::Ended => match self.between(&token).await {
                     Ok(()) => return self.end(),
                     Err(left) => left,
@@ -154,7 +155,7 @@ impl Conductor {
         loop {
             let result = match self.attempt(token).await {
                 Ok(result) => result,
-                Err(left) => return Over::Left(*left),
+                Err(left) => return Over::Left(left),
             };
             self.view.answered = true;
             let result = match self.fail_over(result) {
@@ -172,7 +173,7 @@ impl Conductor {
                         self.tell_retry(error, index, pause);
                     }
                     if let Some(left) = self.pause(pause, token).await {
-                        return Over::Left(left);
+                        return Over::Left(Box::new(left));
                     }
                 }
                 Next::Ended => return Over::Ended,

@@ -9,8 +9,8 @@ use super::problem::{Problem, Report};
 use super::read::{check_timezone, system_timezone};
 use super::units::parse_duration;
 use super::{
-    FailoverConfig, ProgramConfig, RecordingConfig, SecretRef, ShowConfig, ShowSettings, SlateConfig, SourceConfig, SourceKind, Standby,
-    WhenSpent, XApiConfig, address,
+    FailoverConfig, ProgramConfig, RecordingConfig, SecretRef, ShowConfig, ShowSettings, SlateConfig, SourceConfig,
+    SourceKind, Standby, WhenSpent, XApiConfig, address,
 };
 
 /// The options of `run` when it is given a link.

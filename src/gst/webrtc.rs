@@ -236,9 +236,8 @@ mod tests {
             let mut heard: Vec<f32> = Vec::new();
             loop {
                 tokio::select! {
-                    Some(event) = sender_events.recv() => match event {
-                        RtcEvent::Local { sdp, .. } => listener.answer(&sdp).expect("an offer"),
-                        _ => {}
+                    Some(event) = sender_events.recv() => if let RtcEvent::Local { sdp, .. } = event {
+                        listener.answer(&sdp).expect("an offer");
                     },
                     Some(event) = listener_events.recv() => match event {
                         RtcEvent::Local { sdp, .. } => publisher.accept(&sdp).expect("an answer"),

@@ -39,7 +39,10 @@ impl Reserve {
     /// unless by more than there is room for; then everything starts again.
     pub fn push(&mut self, at: i64, samples: &[StereoSample]) {
         let Some(end) = at.checked_add(samples.len() as i64) else { return };
-        if self.end().is_some_and(|newest| at < newest.saturating_sub(self.room) || at > newest.saturating_add(self.room)) {
+        if self
+            .end()
+            .is_some_and(|newest| at < newest.saturating_sub(self.room) || at > newest.saturating_add(self.room))
+        {
             self.blocks.clear();
         }
         let known = self.end().map_or(0, |newest| (newest - at).max(0));
@@ -156,7 +159,7 @@ mod tests {
         reserve.truncate(150);
         assert_eq!(reserve.end(), Some(150));
         reserve.push(150, &samples(150, 10));
-        assert_eq!(reserve.rms(140..160).is_some(), true);
+        assert!(reserve.rms(140..160).is_some());
         reserve.truncate(0);
         assert_eq!(reserve.end(), None);
     }

@@ -17,9 +17,8 @@ use super::run::{RealOutputs, RehearsalOptions};
 use super::space::SpaceStarted;
 use crate::clock::Pace;
 use crate::config::{
-    FailoverConfig, Standby,
-    OutputConfig, ProgramConfig, RecordingConfig, SecretRef, Secrets, ShowConfig, ShowSettings, SlateConfig,
-    SourceConfig, SourceKind, XApiConfig,
+    FailoverConfig, OutputConfig, ProgramConfig, RecordingConfig, SecretRef, Secrets, ShowConfig, ShowSettings,
+    SlateConfig, SourceConfig, SourceKind, Standby, XApiConfig,
 };
 use crate::secret::Secret;
 

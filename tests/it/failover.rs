@@ -62,9 +62,18 @@ impl Two {
     }
 }
 
+/// All at the same time, since each waits most of its time.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_said_twice() {
+async fn a_path_that_fails_is_not_heard_to_fail() {
     let _turn = turn().await;
+    tokio::join!(
+        a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_said_twice(),
+        a_path_that_falls_silent_where_the_other_has_sound_gives_way_before_the_silence_is_heard(),
+        a_source_that_goes_down_gives_way_to_a_cold_one_within_five_seconds(),
+    );
+}
+
+async fn a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_said_twice() {
     let two = Two::start(Duration::from_secs(5), "standby = \"warm\"", "delay = \"9s\"").await;
     two.stage.until("the second is placed by its sound", 60, |status| status.sources[1].aligned).await;
     two.goes_on(2.0).await;
@@ -77,4 +86,31 @@ async fn a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_s
     two.goes_on(10.0).await;
     let marks = two.end().await;
     assert_every_second(&marks, 25);
+}
+
+async fn a_path_that_falls_silent_where_the_other_has_sound_gives_way_before_the_silence_is_heard() {
+    let two = Two::start(Duration::from_secs(5), "standby = \"warm\"", "delay = \"10s\"").await;
+    two.stage.until("the second is placed by its sound", 60, |status| status.sources[1].aligned).await;
+    two.goes_on(2.0).await;
+    two.near.order(Does::Mutes);
+    two.heard(1).await;
+    two.goes_on(12.0).await;
+    assert_every_second(&two.end().await, 20);
+}
+
+async fn a_source_that_goes_down_gives_way_to_a_cold_one_within_five_seconds() {
+    let two = Two::start(Duration::from_secs(2), "standby = \"cold\"", "").await;
+    two.stage.until_live().await;
+    two.goes_on(6.0).await;
+    two.near.order(Does::IsDown);
+    let (_, took) = two.heard(1).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    two.goes_on(6.0).await;
+    two.near.order(Does::Plays);
+    two.heard(0).await;
+    two.goes_on(4.0).await;
+    let events = std::fs::read_to_string(two.stage.path("run-1.err")).unwrap_or_default();
+    let marks = two.end().await;
+    let seconds: Vec<u32> = marks.iter().map(|(index, _)| *index).collect();
+    assert!(seconds.windows(2).all(|pair| pair[0] != pair[1]) && seconds.len() > 12, "{seconds:?}\n{events}");
 }

@@ -72,7 +72,8 @@ impl Conductor {
         if self.sources[index].session_id() != self.sources[before].session_id() {
             self.air.forget();
         }
-        if let Some(info) = self.sources[index].lane.info.clone().filter(|_| self.sources[index].lane.running.is_some()) {
+        if let Some(info) = self.sources[index].lane.info.clone().filter(|_| self.sources[index].lane.running.is_some())
+        {
             self.on_info(info);
         }
     }

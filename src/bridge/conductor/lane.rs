@@ -171,9 +171,9 @@ impl Lane {
             return Poll::Ready(Heard::Said(event));
         }
         let ended = std::task::ready!(std::pin::Pin::new(&mut running.task).poll(context));
-        Poll::Ready(Heard::Ended(ended.map_err(|error| {
-            SourceError::operator(format!("the source broke: {error}; please report this"))
-        })))
+        Poll::Ready(Heard::Ended(
+            ended.map_err(|error| SourceError::operator(format!("the source broke: {error}; please report this"))),
+        ))
     }
 }
 

@@ -40,7 +40,7 @@ pub(in crate::bridge) struct SourceSlot {
     /// Where what it gives is kept.
     pub(super) archive: Archive,
     /// What it does now.
-    pub(super) lane: Lane,
+    pub(super) lane: Box<Lane>,
     /// What was told of it while it stood by.
     pub(super) told: Option<String>,
 }
@@ -57,7 +57,7 @@ impl SourceSlot {
             continuous: source.is_continuous(),
             session: source.session_id(),
             archive: Archive::closed(),
-            lane: Lane::new(Instant::now()),
+            lane: Box::new(Lane::new(Instant::now())),
             told: None,
             source: Some(source),
         }

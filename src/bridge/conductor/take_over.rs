@@ -105,7 +105,8 @@ impl Conductor {
         }
         let lane = &mut self.sources[from].lane;
         let moving = !matches!(why, Why::Stalled(_) | Why::Lost);
-        lane.place = old.filter(|_| moving && lane.running.is_some()).map(|anchor| Place { anchor, at: Instant::now() });
+        lane.place =
+            old.filter(|_| moving && lane.running.is_some()).map(|anchor| Place { anchor, at: Instant::now() });
         // In any other mode it lies elsewhere now: the paths' own places are found again.
         if joint.anchor != knows.anchor.unwrap_or(joint.anchor) {
             self.sources.iter_mut().for_each(|slot| slot.lane.forget_place());
