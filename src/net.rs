@@ -63,8 +63,10 @@ pub struct Request {
     pub url: Url,
     /// POST instead of GET, with an empty body where there is no `json`.
     pub post: bool,
-    /// JSON to post. A request that carries some is not sent on: a redirect is its answer.
-    pub json: Option<Bytes>,
+    /// DELETE instead of GET.
+    pub delete: bool,
+    /// What to post, of the type that a header says. A request that carries some is not sent on: a redirect is its answer.
+    pub body: Option<Bytes>,
     /// POST with this JSON, which may hold a secret: it goes over https only and follows no redirect.
     pub secret_json: Option<Secret>,
     /// Plain headers.
@@ -86,6 +88,8 @@ pub struct Answer {
     pub url: Url,
     /// `Content-Type`, in lower case.
     pub content_type: String,
+    /// `Location`, as it was written: hostile text.
+    pub location: Option<String>,
     /// What the server says of its limit.
     pub rate: RateLimit,
     /// The body.
@@ -154,7 +158,8 @@ impl Request {
         Self {
             url,
             post: false,
-            json: None,
+            delete: false,
+            body: None,
             secret_json: None,
             headers: Vec::new(),
             secrets: Vec::new(),
@@ -165,9 +170,18 @@ impl Request {
 
     /// A POST of JSON to `url` with limits; it follows no redirect.
     pub fn post_json(url: Url, json: Bytes, max_bytes: usize, time_limit: Duration) -> Self {
-        let (get, headers) =
-            (Self::get(url, max_bytes, time_limit), vec![("content-type", "application/json".to_owned())]);
-        Self { post: true, json: Some(json), headers, ..get }
+        Self::post(url, "application/json", json, max_bytes, time_limit)
+    }
+
+    /// A POST of `body` to `url` with limits; it follows no redirect.
+    pub fn post(url: Url, content_type: &str, body: Bytes, max_bytes: usize, time_limit: Duration) -> Self {
+        let headers = vec![("content-type", content_type.to_owned())];
+        Self { post: true, body: Some(body), headers, ..Self::get(url, max_bytes, time_limit) }
+    }
+
+    /// A DELETE of `url` with a limit; what the server says to it does not matter.
+    pub fn delete(url: Url, time_limit: Duration) -> Self {
+        Self { delete: true, ..Self::get(url, 1 << 16, time_limit) }
     }
 
     /// With a plain header.
@@ -217,7 +231,7 @@ impl HttpClient {
     async fn head(&self, mut request: Request) -> Result<(reqwest::Response, Url), NetError> {
         for _ in 0..=MAX_REDIRECTS {
             let response = self.send_once(&request).await?;
-            let target = if request.json.is_some() { None } else { redirect_target(&request.url, &response)? };
+            let target = if request.body.is_some() { None } else { redirect_target(&request.url, &response)? };
             let Some(target) = target else {
                 return Ok((response, request.url));
             };
@@ -241,11 +255,15 @@ impl HttpClient {
             return Err(NetError::SecretHost(request.url.host_str().unwrap_or_default().to_owned()));
         }
         let posts = request.post || request.secret_json.is_some();
-        let method = if posts { reqwest::Method::POST } else { reqwest::Method::GET };
+        let method = match () {
+            () if posts => reqwest::Method::POST,
+            () if request.delete => reqwest::Method::DELETE,
+            () => reqwest::Method::GET,
+        };
         let mut builder = client.request(method, request.url.clone()).headers(headers_of(request)?);
-        builder = match (&request.secret_json, &request.json) {
+        builder = match (&request.secret_json, &request.body) {
             (Some(json), _) => builder.header("content-type", "application/json").body(json.expose().to_owned()),
-            (None, Some(json)) => builder.body(json.clone()),
+            (None, Some(body)) => builder.body(body.clone()),
             (None, None) if posts => builder.header("content-length", "0"),
             (None, None) => builder,
         };
@@ -317,6 +335,7 @@ async fn read(response: reqwest::Response, url: Url, max_bytes: usize) -> Result
     let status = response.status().as_u16();
     let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content_type = text("content-type").to_ascii_lowercase();
+    let location = Some(text("location").to_owned()).filter(|location| !location.is_empty());
     let rate = RateLimit {
         remaining: text("x-rate-limit-remaining").parse().ok(),
         reset: text("x-rate-limit-reset").parse().ok(),
@@ -334,7 +353,7 @@ async fn read(response: reqwest::Response, url: Url, max_bytes: usize) -> Result
         }
         body.extend_from_slice(&piece);
     }
-    Ok(Answer { status, url, content_type, rate, body: body.freeze() })
+    Ok(Answer { status, url, content_type, location, rate, body: body.freeze() })
 }
 
 /// `Retry-After` in seconds, or as a date (RFC 9110, 10.2.3) counted from the answer's own, so that no clock is trusted.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use url::Url;
 
@@ -14,8 +15,11 @@ use crate::gst::GstError;
 use crate::gst::decode_file::decode_start;
 use crate::media::{SAMPLE_RATE, StereoSample};
 use crate::net::{HttpClient, HttpSettings};
+use crate::source::janus::JanusSource;
+use crate::source::janus::client::{Login, POLL_PATIENCE};
 use crate::source::tone::ToneSource;
 use crate::source::uri::UriSource;
+use crate::source::whep::WhepSource;
 use crate::source::x_space::XSpaceSource;
 use crate::source::x_space::auth::Auth;
 use crate::source::x_space::url::SpaceAddress;
@@ -128,15 +132,27 @@ fn source(
             let source = XSpaceSource::new(url, &config.x, auth, clock);
             Ok(Box::new(source.map_err(|error| BridgeError::Source(error.to_string()))?))
         }
-        SourceKind::Uri { uri } => Ok(Box::new(UriSource::new(uri.clone(), client_of(uri)?))),
+        SourceKind::Uri { uri } => Ok(Box::new(UriSource::new(uri.clone(), client_of(uri, None)?))),
+        SourceKind::Janus { url, room, .. } => {
+            let secret = |key| secrets.source(index, key).cloned();
+            let login = Login { token: secret("token"), api_secret: secret("api_secret"), authorization: None };
+            let client = client_of(url, Some(POLL_PATIENCE))?;
+            Ok(Box::new(JanusSource::new(url.clone(), room, secret("pin"), login, client)))
+        }
+        SourceKind::Whep { url, .. } => {
+            let token = secrets.source(index, "token").cloned();
+            Ok(Box::new(WhepSource::new(url.clone(), token, client_of(url, None)?)))
+        }
     }
 }
 
 /// A client that trusts the host of the operator's own address, and nothing that this one leads to.
-fn client_of(uri: &Url) -> Result<HttpClient, BridgeError> {
+fn client_of(uri: &Url, patience: Option<Duration>) -> Result<HttpClient, BridgeError> {
     let settings = HttpSettings {
         user_agent: concat!("spacebridge/", env!("CARGO_PKG_VERSION")).to_owned(),
         operator_urls: vec![uri.clone()],
+        secret_hosts: uri.host_str().map(str::to_owned).into_iter().collect(),
+        patience,
         ..HttpSettings::default()
     };
     HttpClient::new(settings).map_err(|error| BridgeError::Source(error.to_string()))
@@ -177,6 +193,7 @@ fn read_hold(path: &Path) -> Result<Vec<StereoSample>, String> {
 mod tests {
     use super::*;
     use crate::clock::Clock;
+    use crate::config::Seat;
 
     async fn hold(path: &Path) -> (usize, Vec<String>) {
         crate::gst::init().expect("GStreamer");
@@ -209,8 +226,13 @@ mod tests {
             assert!(words.len() > 20 && !words.contains('\n'), "{link:?}: {words}");
         }
         let no_file = Some("/nowhere/cookies.txt".into());
-        let kind =
-            SourceKind::XSpace { url: "1DXxyRYNejbKM".into(), auth_token: None, ct0: None, cookies_file: no_file };
+        let kind = SourceKind::XSpace {
+            url: "1DXxyRYNejbKM".into(),
+            auth_token: None,
+            ct0: None,
+            cookies_file: no_file,
+            seat: Seat::Listener,
+        };
         config.sources.push(SourceConfig {
             kind,
             delay: Some(std::time::Duration::from_secs(9)),
@@ -218,8 +240,13 @@ mod tests {
         });
         // The login is the configuration's, which cannot be read here.
         assert!(of(&config, "1aaaaaaaaaaaa").expect_err("no login").contains("cookies.txt"));
-        config.sources[1].kind =
-            SourceKind::XSpace { url: "1DXxyRYNejbKM".into(), auth_token: None, ct0: None, cookies_file: None };
+        config.sources[1].kind = SourceKind::XSpace {
+            url: "1DXxyRYNejbKM".into(),
+            auth_token: None,
+            ct0: None,
+            cookies_file: None,
+            seat: Seat::Listener,
+        };
         assert_eq!(of(&config, "1aaaaaaaaaaaa"), Ok(("Space 1aaaaaaaaaaaa".to_owned(), 9000)));
     }
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::config::secrets::check_mode;
 use crate::config::units::format_size;
-use crate::config::{Known, OutputConfig, Problem, SecretRef, ShowConfig, SourceKind, load};
+use crate::config::{Known, OutputConfig, Problem, Seat, SecretRef, ShowConfig, SourceKind, load};
 
 /// Exit code of a bad configuration, as in `sysexits.h` (a command line that was used wrongly).
 pub const EXIT_BAD_CONFIG: u8 = 64;
@@ -106,12 +106,13 @@ fn is_file(path: &Path) -> Result<(), String> {
 fn secret_files(config: &ShowConfig) -> Vec<(String, PathBuf)> {
     let mut files = Vec::new();
     for (index, source) in config.sources.iter().enumerate() {
-        let SourceKind::XSpace { auth_token, ct0, cookies_file, .. } = &source.kind else { continue };
         let number = index + 1;
-        files.extend(cookies_file.clone().map(|path| (format!("source[{number}].cookies_file"), path)));
-        for (cookie, secret) in [("auth_token", auth_token), ("ct0", ct0)] {
-            if let Some(SecretRef::File(path)) = secret {
-                files.push((format!("source[{number}].{cookie}_file"), path.clone()));
+        if let SourceKind::XSpace { cookies_file: Some(path), .. } = &source.kind {
+            files.push((format!("source[{number}].cookies_file"), path.clone()));
+        }
+        for (key, secret) in source.kind.secrets() {
+            if let SecretRef::File(path) = secret {
+                files.push((format!("source[{number}].{key}_file"), path.clone()));
             }
         }
     }
@@ -165,15 +166,18 @@ fn summary(file: &Path, config: &ShowConfig, checks: Checks<'_>) -> String {
 
 fn describe_source(kind: &SourceKind) -> String {
     match kind {
-        SourceKind::XSpace { url, auth_token, cookies_file, .. } => {
+        SourceKind::XSpace { url, auth_token, cookies_file, seat, .. } => {
             let login = match (cookies_file, auth_token) {
                 (Some(path), _) => format!("login from {}", path.display()),
                 (None, Some(secret)) => format!("login from {}", secret.describe()),
                 (None, None) => "as a guest".to_owned(),
             };
-            format!("X Space {url}, {login}")
+            let seat = if *seat == Seat::Listener { "" } else { ", as a muted speaker" };
+            format!("X Space {url}, {login}{seat}")
         }
         SourceKind::Uri { uri } => format!("live audio at {}://{}", uri.scheme(), uri.host_str().unwrap_or(uri.path())),
+        SourceKind::Whep { url, .. } => format!("WHEP endpoint at {}", url.host_str().unwrap_or_default()),
+        SourceKind::Janus { url, room, .. } => format!("room {room} at {}", url.host_str().unwrap_or_default()),
         SourceKind::Tone { duration: None } => "test tone".into(),
         SourceKind::Tone { duration: Some(duration) } => format!("test tone for {} s", duration.as_secs()),
     }

@@ -11,9 +11,7 @@ use super::args::{RunArgs, SignIn};
 use super::check::{ImageCheck, file_problems, problem_list};
 use crate::config::key_store::KeyStore;
 use crate::config::secrets::{Places, Prompt, Resolved, ask_on_terminal, resolve};
-use crate::config::{
-    AlertConfig, Known, OutputConfig, RunOptions, SecretRef, Secrets, ShowConfig, SourceKind, from_link, load,
-};
+use crate::config::{AlertConfig, Known, OutputConfig, RunOptions, SecretRef, Secrets, ShowConfig, from_link, load};
 
 /// What `run` needs of a configuration, whether it came from a file or from options.
 pub(super) struct Prepared {
@@ -173,12 +171,9 @@ fn tell(line: &str) {
 }
 
 pub(super) fn secret_variables(config: &ShowConfig) -> Vec<String> {
-    let cookies = config.sources.iter().flat_map(|source| match &source.kind {
-        SourceKind::XSpace { auth_token, ct0, .. } => vec![auth_token, ct0],
-        _ => Vec::new(),
-    });
-    let keys = config.outputs.iter().map(|output| &output.key);
-    let named = cookies.chain(keys).filter_map(Option::as_ref).filter_map(variable);
+    let sources = config.sources.iter().flat_map(|source| source.kind.secrets()).map(|(_, secret)| secret);
+    let keys = config.outputs.iter().filter_map(|output| output.key.as_ref());
+    let named = sources.chain(keys).filter_map(variable);
     named.chain(alert_variables(config.alerts.iter())).collect()
 }
 

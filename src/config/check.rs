@@ -5,7 +5,7 @@ use url::Url;
 use super::address;
 use super::known::{CUSTOM, Known, PresetDefaults};
 use super::problem::Report;
-use super::{BudgetConfig, OutputConfig, SecretRef, SourceKind, WhenSpent};
+use super::{BudgetConfig, OutputConfig, Seat, SecretRef, SourceKind, WhenSpent};
 
 /// Turns a key such as `url` into its path and line in a file, or into the name of a command-line option.
 pub(super) type PlaceOf<'a> = &'a dyn Fn(&str) -> (String, Option<usize>);
@@ -186,7 +186,7 @@ pub(super) fn space(link: &str, login: SpaceLogin, known: Known<'_>, at: Place<'
         return None;
     }
     let SpaceLogin { auth_token, ct0, cookies_file } = login;
-    Some(SourceKind::XSpace { url: link.to_owned(), auth_token, ct0, cookies_file })
+    Some(SourceKind::XSpace { url: link.to_owned(), auth_token, ct0, cookies_file, seat: Seat::Listener })
 }
 
 /// The name among `names` that `text` was probably meant to be.

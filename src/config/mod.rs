@@ -26,6 +26,7 @@ mod live;
 mod problem;
 mod read;
 mod section;
+mod sources;
 
 pub mod key_store;
 pub mod secrets;
@@ -47,6 +48,7 @@ pub use live::live_output;
 pub use problem::Problem;
 pub use read::{read, read_daemon};
 pub use secrets::Secrets;
+pub use sources::{Seat, SourceConfig, SourceKind};
 
 /// Everything a bridge needs to carry one show.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,45 +105,6 @@ pub struct ShowSettings {
     /// How much later than it could be the program goes out, at most 60 s: the operator's time to cut.
     #[serde(default)]
     pub public_delay: Duration,
-}
-
-/// One source of the list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SourceConfig {
-    /// What it is.
-    pub kind: SourceKind,
-    /// Overrides the source's own default delay between "could be had" and "on the air".
-    pub delay: Option<Duration>,
-    /// Whether it is connected while another one is heard.
-    #[serde(default)]
-    pub standby: Standby,
-}
-
-/// The kinds of sources.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum SourceKind {
-    /// An X Space, read on the path every listener uses.
-    XSpace {
-        /// A Space's URL, its bare id, or the URL of a `dynamic_playlist.m3u8`.
-        url: String,
-        /// `auth_token` cookie of the operator's own account.
-        auth_token: Option<SecretRef>,
-        /// `ct0` cookie of the same login.
-        ct0: Option<SecretRef>,
-        /// A browser's `cookies.txt` that holds both.
-        cookies_file: Option<PathBuf>,
-    },
-    /// Live audio at an address.
-    Uri {
-        /// `http(s)` (Icecast or HLS), `rtmp(s)`, `srt`, `rtsp(s)`, or `file`.
-        uri: Url,
-    },
-    /// The ruler: a test sound in which every second can be told from any other.
-    Tone {
-        /// Ends by itself after this long.
-        duration: Option<Duration>,
-    },
 }
 
 /// The continuous output timeline.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::key_store::{KeyStore, SavedKey};
-use super::{AlertAction, AlertConfig, DaemonAlert, OutputConfig, SecretRef, ShowConfig, SourceKind};
+use super::{AlertAction, AlertConfig, DaemonAlert, OutputConfig, SecretRef, ShowConfig};
 use crate::secret::Secret;
 
 /// Longest secret that is read, in bytes: X's longest cookie has 160.
@@ -92,7 +92,12 @@ impl Secrets {
 
     /// The cookie `auth_token` or `ct0` of the source at `index`, counted from 0.
     pub fn source_cookie(&self, index: usize, cookie: &str) -> Option<&Secret> {
-        self.get(&format!("source.{index}.{cookie}"))
+        self.source(index, cookie)
+    }
+
+    /// The secret of the source at `index`, counted from 0, that its key names.
+    pub fn source(&self, index: usize, key: &str) -> Option<&Secret> {
+        self.get(&format!("source.{index}.{key}"))
     }
 
     /// The webhook's address of an alert at `index`, counted from 0.
@@ -152,12 +157,8 @@ pub fn ask_on_terminal(output: &OutputConfig) -> std::io::Result<Secret> {
 pub fn resolve(config: &ShowConfig, places: &mut Places<'_>) -> Result<Resolved, Vec<SecretError>> {
     let mut resolver = Resolver { places, seen: HashMap::new(), found: Resolved::default(), errors: Vec::new() };
     for (index, source) in config.sources.iter().enumerate() {
-        if let SourceKind::XSpace { auth_token, ct0, .. } = &source.kind {
-            for (cookie, reference) in [("auth_token", auth_token), ("ct0", ct0)] {
-                if let Some(reference) = reference {
-                    resolver.add(format!("source.{index}.{cookie}"), reference, None);
-                }
-            }
+        for (key, reference) in source.kind.secrets() {
+            resolver.add(format!("source.{index}.{key}"), reference, None);
         }
     }
     for output in &config.outputs {

@@ -17,7 +17,7 @@ use super::run::{RealOutputs, RehearsalOptions};
 use super::space::SpaceStarted;
 use crate::clock::Pace;
 use crate::config::{
-    FailoverConfig, OutputConfig, ProgramConfig, RecordingConfig, SecretRef, Secrets, ShowConfig, ShowSettings,
+    FailoverConfig, OutputConfig, ProgramConfig, RecordingConfig, Seat, SecretRef, Secrets, ShowConfig, ShowSettings,
     SlateConfig, SourceConfig, SourceKind, Standby, XApiConfig,
 };
 use crate::secret::Secret;
@@ -116,6 +116,7 @@ impl Stage {
             auth_token: cookie("auth_token"),
             ct0: cookie("ct0"),
             cookies_file: None,
+            seat: Seat::Listener,
         };
         let look = self.look.as_ref();
         let slate = look.map_or_else(SlateConfig::default, |config| config.slate.clone());

@@ -23,6 +23,7 @@ pub mod past;
 pub mod tone;
 pub mod uri;
 pub mod webrtc;
+pub mod whep;
 pub mod x_space;
 
 /// What a source tells about itself and its session, in order.

@@ -186,7 +186,10 @@ impl ShowDraft {
                 put(&mut source, "kind", Some(&"uri".to_owned()));
                 put(&mut source, "uri", Some(&uri.to_string()));
             }
-            SourceKind::Tone { .. } => put(&mut source, "kind", Some(&"tone".to_owned())),
+            // A link of a draft is never one of these: they need keys of their own.
+            SourceKind::Tone { .. } | SourceKind::Whep { .. } | SourceKind::Janus { .. } => {
+                put(&mut source, "kind", Some(&"tone".to_owned()));
+            }
         }
         source
     }
@@ -249,6 +252,9 @@ fn foreign(config: &ShowConfig, roster: &Roster, has_cookies: bool) -> Vec<confi
                 refuse("the cookies of a source", cookies_file.is_some() && *cookies_file != roster.settings().cookies);
             }
             SourceKind::Uri { uri } => refuse("the address of a source", uri.scheme() == "file"),
+            SourceKind::Whep { .. } | SourceKind::Janus { .. } => {
+                refuse("the secret of a source", !source.kind.secrets().is_empty());
+            }
             SourceKind::Tone { .. } => {}
         }
     }

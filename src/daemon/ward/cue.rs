@@ -24,7 +24,7 @@ impl Cue {
         let mut kinds = config.sources.iter_mut().map(|source| &mut source.kind);
         let space = kinds.find_map(|kind| match kind {
             SourceKind::XSpace { url, .. } => Some(url),
-            SourceKind::Uri { .. } | SourceKind::Tone { .. } => None,
+            _ => None,
         });
         if let (Some(link), Some(url)) = (&self.link, space) {
             url.clone_from(link);

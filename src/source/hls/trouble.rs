@@ -141,6 +141,7 @@ mod tests {
     #[test]
     fn every_kind_of_answer_has_its_own_words_and_code_by_table() {
         let answer = |status: u16, retry_after: Option<u64>| Answer {
+            location: None,
             status,
             url: url::Url::parse("http://h/").expect("a url"),
             content_type: String::new(),

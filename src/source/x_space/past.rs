@@ -264,6 +264,7 @@ mod tests {
     #[test]
     fn every_answer_of_the_cdn_is_told_apart_by_table() {
         let answer = |status: u16, retry_after: Option<u64>| Answer {
+            location: None,
             status,
             url: Url::parse("http://h/").expect("a url"),
             content_type: String::new(),
