@@ -145,15 +145,12 @@ async fn speakers_come_and_go_and_each_is_heard_whole() {
     for side in 0..2 {
         let mono: Vec<f32> = heard.samples[window.clone()].iter().map(|sample| sample[side]).collect();
         let marks = spacebridge::ruler::decode(&mono);
-        println!("side {side}: {marks:?}");
         assert!(marks.len() >= 3 && marks.windows(2).all(|pair| pair[1].index == pair[0].index + 1), "{marks:?}");
     }
     let after: Vec<f32> = heard.samples[both + 48_000..].iter().map(|sample| sample[1]).collect();
     let marks = spacebridge::ruler::decode(&after);
-    println!("right all the while: {marks:?}");
     assert!(marks.windows(2).all(|pair| pair[1].index == pair[0].index + 1), "{marks:?}");
     let step = heard.samples.windows(2).map(|pair| (pair[1][0] - pair[0][0]).abs()).fold(0.0, f32::max);
-    println!("largest step {step}");
     assert!(step < 0.25, "{step}");
 }
 

@@ -27,9 +27,16 @@ const HELD_MAX: usize = SAMPLE_RATE as usize;
 /// A block of a mix at most: one second.
 const BLOCK_MAX: u64 = SAMPLE_RATE as u64;
 
-/// A clock that is off by more is followed, until it is off by less than [`DRIFT_DONE`]: 2 ms and 0.5 ms.
-const DRIFT: f64 = 96.0;
-const DRIFT_DONE: f64 = 24.0;
+/// A clock that is off by more is followed, until it is off by less than [`DRIFT_DONE`]: 10 ms, well within [`HOLD`], and
+/// 1 ms. A jitter buffer needs some seconds to find its own idea of a new track's clock: that is no drift.
+const DRIFT: f64 = 480.0;
+const DRIFT_DONE: f64 = 48.0;
+
+/// Packets over which the wobble is averaged: 5 s of them.
+const DRIFT_PACKETS: f64 = 256.0;
+
+/// One sample more or less in so many packets: 260 ppm, more than any two sound cards lie apart.
+const FOLLOW_EVERY: u32 = 4;
 
 /// Blocks that come too late in a row before the track is placed later for good.
 const LATE_MAX: u32 = 5;
@@ -62,6 +69,8 @@ struct Track {
     late: u32,
     drift: f64,
     following: bool,
+    /// Packets since a sample was added or left out.
+    followed: u32,
     /// Samples of the fade-in that were heard.
     risen: usize,
     /// What was heard last; what sinks to silence, and how much of that is left.
@@ -127,6 +136,7 @@ impl Track {
             late: 0,
             drift: 0.0,
             following: false,
+            followed: 0,
             risen: 0,
             last: [0.0; 2],
             sinking: [0.0; 2],
@@ -152,10 +162,11 @@ impl Track {
         if jumped {
             self.jump(wanted);
         } else {
-            self.drift += (off as f64 - self.drift) / 64.0;
+            self.drift += (off as f64 - self.drift) / DRIFT_PACKETS;
         }
         self.following = self.drift.abs() > if self.following { DRIFT_DONE } else { DRIFT };
-        let stretched = self.following.then(|| self.follow(samples));
+        self.followed += 1;
+        let stretched = (self.following && self.followed >= FOLLOW_EVERY).then(|| self.follow(samples));
         let samples = stretched.as_deref().unwrap_or(samples);
         self.append(wanted, samples, cursor, jumped);
     }
@@ -209,6 +220,7 @@ impl Track {
 
     /// One sample more or less, spread over the block.
     fn follow(&mut self, samples: &[StereoSample]) -> Vec<StereoSample> {
+        self.followed = 0;
         let count = if self.drift > 0.0 { samples.len() + 1 } else { samples.len().saturating_sub(1).max(1) };
         self.drift -= self.drift.signum();
         let step = (samples.len() - 1) as f64 / (count.max(2) - 1) as f64;
