@@ -27,7 +27,7 @@ pub mod stretch;
 
 pub use layer::Layer;
 pub use level::{Level, LevelAt};
-pub use pacer::PacerError;
+pub use pacer::{BLOCK_FRAMES, EARLY_BLOCK_FRAMES, PacerError};
 pub use placement::{Edge, Move, Placement};
 pub use reserve::Reserve;
 pub use ring::{Cut, Delayed, Written};
@@ -49,6 +49,8 @@ pub struct ProgramSettings {
     pub capacity_seconds: u32,
     /// How much later than they could be samples are heard: the operator's time to cut.
     pub public_delay: Duration,
+    /// AAC frames that are handed on at a time: [`BLOCK_FRAMES`], or [`EARLY_BLOCK_FRAMES`] where every moment counts.
+    pub block_frames: u32,
 }
 
 /// Takes every block of the program, on the pacing thread; an error ends the program.
@@ -78,7 +80,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the program at `first`; blocks of 8192 samples go to `consumer` from then on.
+    /// Starts the program at `first`; blocks go to `consumer` from then on.
     ///
     /// # Errors
     /// When the machine gives no thread.
@@ -222,6 +224,7 @@ mod tests {
             hold: Arc::from([]),
             capacity_seconds: 10,
             public_delay: Duration::ZERO,
+            block_frames: BLOCK_FRAMES,
         };
         let (sender, blocks) = mpsc::channel();
         let consumer = Box::new(move |block: &[StereoSample]| {

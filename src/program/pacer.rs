@@ -13,7 +13,10 @@ use crate::media::{AAC_FRAME_SAMPLES, ProgramTime, SAMPLE_RATE, StereoSample};
 
 /// Eight frames at a time, 171 ms: every block wakes the encoder and every output, and a processor that was woken works
 /// at half its pace at first. Measured with one, two and eight frames: see docs/performance.md.
-const BLOCK: usize = 8 * AAC_FRAME_SAMPLES as usize;
+pub const BLOCK_FRAMES: u32 = 8;
+
+/// What a block has in a show that is to be early: two frames, 43 ms.
+pub const EARLY_BLOCK_FRAMES: u32 = 2;
 
 /// When the thread is this late (the machine slept, or was starved), it does not catch up: outputs would get a burst
 /// that platforms call faster than real time, and that no output's queue holds. Program time then simply stood still:
@@ -26,8 +29,10 @@ const TOO_LATE: Duration = Duration::from_secs(2);
 pub struct PacerError(String);
 
 /// When which block is due. Pure: time is what passed since the program's start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pace {
+    /// Samples of a block.
+    block: u64,
     /// Samples handed on.
     handed_on: u64,
     /// Time in which the program stood still.
@@ -46,10 +51,14 @@ enum Wake {
 }
 
 impl Pace {
+    fn new(block: usize) -> Self {
+        Self { block: block as u64, handed_on: 0, lost: Duration::ZERO }
+    }
+
     /// Looks at the time before the next block. The caller waits if it is early, and hands the block on.
     fn on_wake(&mut self, now: Duration) -> Wake {
         let due = self.lost + Duration::from_nanos(self.handed_on * 1_000_000_000 / u64::from(SAMPLE_RATE));
-        self.handed_on += BLOCK as u64;
+        self.handed_on += self.block;
         if now < due {
             return Wake::Early(due - now);
         }
@@ -66,6 +75,8 @@ impl Pace {
 pub(super) struct Pacer {
     shared: Arc<Shared>,
     consumer: Consumer,
+    /// Samples of a block.
+    block: usize,
     limiter: Limiter,
     meter: LevelMeter,
     hold: Arc<[StereoSample]>,
@@ -86,6 +97,7 @@ impl Pacer {
         Self {
             shared,
             consumer,
+            block: settings.block_frames.max(1) as usize * AAC_FRAME_SAMPLES as usize,
             limiter: Limiter::new(settings.gain_db, settings.limit_dbtp),
             meter: LevelMeter::default(),
             hold: settings.hold.clone(),
@@ -102,9 +114,9 @@ impl Pacer {
         let mut lead = vec![[0.0; 2]; LOOK_AHEAD];
         self.read(&mut lead);
         self.limiter.process(&mut lead);
-        let mut block = vec![[0.0; 2]; BLOCK];
+        let mut block = vec![[0.0; 2]; self.block];
         let start = Instant::now();
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(self.block);
         while !self.shared.stop.load(Ordering::Relaxed) {
             match pace.on_wake(start.elapsed()) {
                 Wake::Early(wait) => std::thread::sleep(wait),
@@ -129,7 +141,7 @@ impl Pacer {
         self.limiter.process(block);
         self.measure(block);
         (self.consumer)(block)?;
-        self.shared.position.fetch_add(BLOCK as u64, Ordering::Relaxed);
+        self.shared.position.fetch_add(block.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 
@@ -162,6 +174,8 @@ impl Pacer {
 mod tests {
     use super::*;
 
+    const BLOCK: usize = (BLOCK_FRAMES as u64 * AAC_FRAME_SAMPLES) as usize;
+
     /// Wakes up whenever told, from `start` until early: how many blocks were handed on at once, and for how long the
     /// program stood still.
     fn wake(pace: &mut Pace, now: Duration) -> (u32, Duration) {
@@ -183,7 +197,7 @@ mod tests {
         for (late, most, still) in
             [(0, 1, 0), (100, 1, 0), (1_000, 6, 0), (1_999, 12, 0), (2_001, 1, 2_001), (30_000, 1, 30_000)]
         {
-            let mut pace = Pace::default();
+            let mut pace = Pace::new(BLOCK);
             assert_eq!(wake(&mut pace, ms(0)), (1, ms(0)));
             let due = Duration::from_nanos(BLOCK as u64 * 2 * 1_000_000_000 / u64::from(SAMPLE_RATE));
             let (blocks, stood) = wake(&mut pace, due + ms(late));
@@ -194,7 +208,7 @@ mod tests {
 
     #[test]
     fn after_a_suspension_the_program_runs_at_its_pace_again() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(BLOCK);
         let (mut now, mut blocks, mut still) = (Duration::ZERO, 0, 0);
         for step in 0..1_000_u64 {
             if step == 500 {

@@ -26,11 +26,11 @@ use crate::bridge::telling::Telling;
 use crate::bridge::watchdog::{Progress, Watchdog};
 use crate::bridge::{BridgeError, housekeeping, obituary, socket, sources};
 use crate::clock::Clock;
-use crate::config::{Secrets, ShowConfig};
+use crate::config::{FailoverMode, Secrets, ShowConfig};
 use crate::encode::audio::{AudioEncode, AudioFeed};
 use crate::gst;
 use crate::media::{SAMPLE_RATE, StereoSample};
-use crate::program::{Program, ProgramSettings};
+use crate::program::{BLOCK_FRAMES, EARLY_BLOCK_FRAMES, Program, ProgramSettings};
 
 impl Show {
     /// Builds the stages and joins them.
@@ -141,6 +141,12 @@ impl Show {
     }
 }
 
+/// A source that is heard this soon, in samples, is there for its being early.
+const EARLY: u64 = SAMPLE_RATE as u64 / 2;
+
+/// Room of the ring for a path that stands by and has its sound that long before its turn, in seconds.
+const RESERVE_SECONDS: u32 = 45;
+
 /// The machine has what this show needs, or the error names every missing package.
 fn check_machine(config: &ShowConfig) -> Result<(), BridgeError> {
     let missing = gst::elements::missing();
@@ -211,12 +217,17 @@ async fn start_media(
     events: &Events,
 ) -> Result<(Arc<Program>, SlateDesk), BridgeError> {
     let delay = slots.iter().map(|slot| slot.delay).max().unwrap_or(0).max(SPACE_DELAY);
+    let aligned = config.failover.mode == FailoverMode::Aligned;
+    let early = !aligned && slots.iter().any(|slot| slot.delay <= EARLY);
+    // A path that stands by may have everything that long before the one on the air.
+    let beside = if aligned { RESERVE_SECONDS } else { 0 };
     let settings = ProgramSettings {
         gain_db: config.program.gain_db,
         limit_dbtp: config.program.limit_dbtp,
         hold: sources::hold_audio(config, events).await,
-        capacity_seconds: RING_SECONDS + (delay / u64::from(SAMPLE_RATE)) as u32,
+        capacity_seconds: RING_SECONDS + beside + (delay / u64::from(SAMPLE_RATE)) as u32,
         public_delay: config.show.public_delay,
+        block_frames: if early { EARLY_BLOCK_FRAMES } else { BLOCK_FRAMES },
     };
     let first = encode.position();
     let consumer = Box::new(move |block: &[StereoSample]| encode.push(block).map_err(|error| error.to_string()));
