@@ -32,6 +32,7 @@ fn main() -> anyhow::Result<()> {
         let config =
             SlateConfig { template: template.clone(), artwork: artwork.clone(), format, ..SlateConfig::default() };
         let content = SlateContent {
+            consent: String::new(),
             title: title.into(),
             host: if title.is_empty() { String::new() } else { "Ada Lovelace @ada".into() },
             line: line.into(),

@@ -301,6 +301,7 @@ fn first(config: &ShowConfig, clock: Option<String>) -> Content {
         line: String::new(),
         live: false,
         clock,
+        consent: config.show.consent.clone().filter(|_| config.slate.show_consent).unwrap_or_default(),
     };
     Content {
         slate,

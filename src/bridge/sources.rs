@@ -10,7 +10,7 @@ use super::BridgeError;
 use super::conductor::SourceSlot;
 use crate::alert::Events;
 use crate::clock::Clock;
-use crate::config::{Known, Secrets, ShowConfig, SourceConfig, SourceKind, Standby, source_of};
+use crate::config::{Known, Seat, Secrets, ShowConfig, SourceConfig, SourceKind, Standby, source_of};
 use crate::gst::GstError;
 use crate::gst::decode_file::decode_start;
 use crate::media::{SAMPLE_RATE, StereoSample};
@@ -22,8 +22,9 @@ use crate::source::uri::UriSource;
 use crate::source::whep::WhepSource;
 use crate::source::x_space::XSpaceSource;
 use crate::source::x_space::auth::Auth;
+use crate::source::x_space::seat::{Rules, SpeakerSeat};
 use crate::source::x_space::url::SpaceAddress;
-use crate::source::{Past, Source};
+use crate::source::{Past, Source, SourceError};
 
 /// The bed loops: a minute is not heard as a loop, and is 23 MB of samples.
 const HOLD_SAMPLES: usize = 60 * SAMPLE_RATE as usize;
@@ -121,7 +122,7 @@ fn source(
 ) -> Result<Box<dyn Source>, BridgeError> {
     match &own.kind {
         SourceKind::Tone { duration } => Ok(Box::new(ToneSource::new(*duration))),
-        SourceKind::XSpace { url, cookies_file, .. } => {
+        SourceKind::XSpace { url, cookies_file, seat, .. } => {
             let auth = match cookies_file {
                 Some(file) => Auth::from_cookies_file(file, clock.wall()),
                 None => {
@@ -129,8 +130,7 @@ fn source(
                 }
             };
             let auth = auth.map_err(|error| BridgeError::Source(error.to_string()))?;
-            let source = XSpaceSource::new(url, &config.x, auth, clock);
-            Ok(Box::new(source.map_err(|error| BridgeError::Source(error.to_string()))?))
+            space(url, *seat, config, auth, clock).map_err(|error| BridgeError::Source(error.to_string()))
         }
         SourceKind::Uri { uri } => Ok(Box::new(UriSource::new(uri.clone(), client_of(uri, None)?))),
         SourceKind::Janus { url, room, .. } => {
@@ -144,6 +144,23 @@ fn source(
             Ok(Box::new(WhepSource::new(url.clone(), token, client_of(url, None)?)))
         }
     }
+}
+
+/// A Space, heard from one of its seats.
+fn space(
+    url: &str,
+    seat: Seat,
+    config: &ShowConfig,
+    auth: Auth,
+    clock: &Clock,
+) -> Result<Box<dyn Source>, SourceError> {
+    Ok(match seat {
+        Seat::Listener => Box::new(XSpaceSource::new(url, &config.x, auth, clock)?),
+        Seat::Speaker { ask, approval } => {
+            let rules = Rules { request_to_speak: ask, timeout: approval, ..Rules::default() };
+            Box::new(SpeakerSeat::new(url, &config.x, auth, clock, rules)?)
+        }
+    })
 }
 
 /// A client that trusts the host of the operator's own address, and nothing that this one leads to.
@@ -193,7 +210,6 @@ fn read_hold(path: &Path) -> Result<Vec<StereoSample>, String> {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::config::Seat;
 
     async fn hold(path: &Path) -> (usize, Vec<String>) {
         crate::gst::init().expect("GStreamer");

@@ -18,7 +18,7 @@ use crate::bridge::protocol::OutputAction;
 use crate::rehearsal::ingest::IngestArgs;
 use crate::rehearsal::space::SpaceArgs;
 pub use live::{AddArgs, CutArgs, DelayCommand, SlateArgs, SlateCommand};
-pub use rehearse::RehearseArgs;
+pub use rehearse::{RehearseArgs, RehearsedSeat};
 pub use serve::ServeArgs;
 
 /// A restreaming bridge: a live audio space to RTMP(S) outputs, with a recording.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 
-use super::args::{Global, RehearseArgs};
+use super::args::{Global, RehearseArgs, RehearsedSeat};
 use super::prepare::{self, Prepared};
 use super::ui::Face;
 use super::{run, runtime, say, say_json};
@@ -36,7 +36,8 @@ pub(super) fn run(args: &RehearseArgs, global: &Global, known: Known<'_>) -> any
     let state = args.state.clone().unwrap_or_else(|| folder.join(STATE));
     let show = args.show.clone();
     let root = state.clone();
-    let options = RehearsalOptions { folder, state, show, plan, speed, publish_for_real, clock };
+    let seat = args.seat == RehearsedSeat::Speaker;
+    let options = RehearsalOptions { folder, state, show, plan, speed, seat, publish_for_real, clock };
     let face = if args.json { Face::Silent } else { Face::choose(false, false) };
     let on_screen = Arc::new(AtomicBool::new(false));
     let screen = on_screen.clone();

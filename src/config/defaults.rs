@@ -30,6 +30,7 @@ impl Default for SlateConfig {
             video_kbps: 3000,
             clock: true,
             flash: false,
+            show_consent: false,
             texts: SlateTexts::default(),
         }
     }
@@ -50,6 +51,23 @@ impl Default for SlateTexts {
             ended: "Ended, thank you".into(),
         }
     }
+}
+
+pub(super) fn login_base() -> Url {
+    Url::parse("https://proxsee.pscp.tv").expect("a constant address")
+}
+
+pub(super) fn stage_base() -> Url {
+    Url::parse("https://guest.pscp.tv").expect("a constant address")
+}
+
+pub(super) fn gateway_hosts() -> Vec<String> {
+    strings(&["pscp.tv"])
+}
+
+/// As elizaOS's agent-twitter-client and twifork send it.
+pub(super) fn authenticate_periscope() -> String {
+    "r7VUmxbfqNkx7uwjgONSNw".into()
 }
 
 pub(super) fn user_by_screen_name() -> String {
@@ -102,12 +120,17 @@ impl Default for XApiConfig {
             api_base: url("https://x.com/i/api"),
             guest_base: url("https://api.x.com"),
             chat_base: url("https://proxsee.pscp.tv"),
+            login_base: login_base(),
+            stage_base: stage_base(),
+            gateway_hosts: gateway_hosts(),
+            seat_silence: false,
             chat: true,
             bearer: "AAAAAAAAAAAAAAAAAAAAANRILgAAAAAAnNwIzUejRCOuH5E6I8xnZz4puTs%3D1Zv7ttfk8LF81IUq16cHjhLTvJu4FA33AGWWjCpTnA"
                 .into(),
             audio_space_by_id: "HPEisOmj1epUNLCWTYhUWw".into(),
             audiospace_by_rest_id: "N80MQ7fkrpuq1-kCWVSvzQ".into(),
             user_by_screen_name: user_by_screen_name(),
+            authenticate_periscope: authenticate_periscope(),
             features_true: strings(&[
                 "dont_mention_me_view_api_enabled",
                 "interactive_text_enabled",

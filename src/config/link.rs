@@ -134,6 +134,7 @@ fn show(options: &RunOptions, found_name: Option<&str>, report: &Report) -> Show
         start: None,
         follow_host: time("--follow-host", options.follow_host.as_deref(), report),
         public_delay: Duration::ZERO,
+        consent: None,
     }
 }
 

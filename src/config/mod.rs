@@ -105,6 +105,9 @@ pub struct ShowSettings {
     /// How much later than it could be the program goes out, at most 60 s: the operator's time to cut.
     #[serde(default)]
     pub public_delay: Duration,
+    /// On what ground the conversation is mirrored, in the operator's words.
+    #[serde(default)]
+    pub consent: Option<String>,
 }
 
 /// The continuous output timeline.
@@ -139,6 +142,9 @@ pub struct SlateConfig {
     pub clock: bool,
     /// Makes frame 0 of the loop bright: a rehearsal compares picture and sound by it.
     pub flash: bool,
+    /// Whether the slate says on what ground the conversation is mirrored.
+    #[serde(default)]
+    pub show_consent: bool,
     /// What the slate says.
     pub texts: SlateTexts,
 }
@@ -266,6 +272,18 @@ pub struct XApiConfig {
     pub guest_base: Url,
     /// `https://proxsee.pscp.tv`: where the read-only chat is asked for.
     pub chat_base: Url,
+    /// `https://proxsee.pscp.tv`: where the seat `speaker` signs in and says that it is there.
+    #[serde(default = "defaults::login_base")]
+    pub login_base: Url,
+    /// `https://guest.pscp.tv`: where a speaker's seat is asked for.
+    #[serde(default = "defaults::stage_base")]
+    pub stage_base: Url,
+    /// Hosts (and their subdomains) that a speaker's gateway may be on: they get the seat's own token, https only.
+    #[serde(default = "defaults::gateway_hosts")]
+    pub gateway_hosts: Vec<String>,
+    /// Whether silence is sent from a speaker's seat, for gateways that let nobody sit who sends nothing.
+    #[serde(default)]
+    pub seat_silence: bool,
     /// Whether the chat is read along, as one more sign of a space's end.
     pub chat: bool,
     /// The public bearer token of the web page. Not a secret of anybody, yet never logged.
@@ -277,6 +295,9 @@ pub struct XApiConfig {
     /// Query id of `UserByScreenName`, which only a watch on an account asks.
     #[serde(default = "defaults::user_by_screen_name")]
     pub user_by_screen_name: String,
+    /// Query id of `AuthenticatePeriscope`, which only the seat `speaker` asks.
+    #[serde(default = "defaults::authenticate_periscope")]
+    pub authenticate_periscope: String,
     /// Features that are sent as true.
     pub features_true: Vec<String>,
     /// Features that are sent as false.

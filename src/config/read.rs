@@ -109,10 +109,21 @@ fn show(mut section: Section<'_>) -> Option<ShowSettings> {
         on_air_before: if now { None } else { section.duration("on_air_before", Duration::ZERO..=24 * hour) },
         start: start(&mut section),
         follow_host: if off { None } else { section.duration("follow_host", Duration::from_secs(1)..=24 * hour) },
+        consent: consent(&mut section),
         public_delay: section.duration("public_delay", Duration::ZERO..=hour / 60).unwrap_or_default(),
     };
     section.finish();
     Some(settings)
+}
+
+/// One line on the slate at most.
+fn consent(section: &mut Section<'_>) -> Option<String> {
+    let consent = section.text("consent")?;
+    if consent.chars().count() > 200 {
+        section.problem("consent", "is longer than 200 characters", "Say it in one sentence");
+        return None;
+    }
+    Some(consent)
 }
 
 /// An announced start with its offset from UTC: a time of day alone could be meant in any zone.

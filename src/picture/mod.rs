@@ -40,6 +40,8 @@ pub struct SlateContent {
     pub live: bool,
     /// Time of day, to the minute: every change of it is a new picture.
     pub clock: Option<String>,
+    /// On what ground the mirror runs; empty for nothing.
+    pub consent: String,
 }
 
 /// Why a slate cannot be made of the operator's files.
@@ -286,8 +288,8 @@ fn read_template(path: &Path) -> Result<Arc<str>, PictureError> {
 fn parse(template: &str, artwork: Option<&Arc<Vec<u8>>>, content: &SlateContent) -> Result<Tree, String> {
     let (title, host) = (clean::one_line(&content.title), clean::one_line(&content.host));
     let (line, clock) = (clean::one_line(&content.line), content.clock.as_deref().map(clean::one_line));
-    let clock = clock.unwrap_or_default();
-    let fields = template::Fields { title: &title, host: &host, line: &line, clock: &clock };
+    let (clock, consent) = (clock.unwrap_or_default(), clean::one_line(&content.consent));
+    let fields = template::Fields { title: &title, host: &host, line: &line, clock: &clock, consent: &consent };
     let svg = template::fill(template, fields)?;
     Tree::from_str(&svg, &drawing::options(artwork.cloned())).map_err(|error| error.to_string())
 }

@@ -1,6 +1,6 @@
 //! The slate's SVG template: a stranger's words become escaped text inside its text nodes and nothing else.
 //!
-//! `{{title}}`, `{{host}}`, `{{line}}` and `{{clock}}` are replaced in the text nodes of `<text>` elements, nowhere
+//! `{{title}}`, `{{host}}`, `{{line}}`, `{{clock}}` and `{{consent}}` are replaced in the text nodes of `<text>` elements, nowhere
 //! else. A `<text>` whose placeholders are all empty disappears. Attributes that templates may use:
 //!
 //! * `data-width`, `data-lines`, `data-min-size` on a `<text>`: wrap it to this width and at most so many lines (1 if
@@ -34,6 +34,7 @@ pub(super) struct Fields<'a> {
     pub(super) host: &'a str,
     pub(super) line: &'a str,
     pub(super) clock: &'a str,
+    pub(super) consent: &'a str,
 }
 
 /// `text` as it stands for itself in XML, in text and in attributes.
@@ -119,6 +120,7 @@ fn expand(text: &str, fields: Fields<'_>) -> Expanded {
         ("{{host}}", fields.host),
         ("{{line}}", fields.line),
         ("{{clock}}", fields.clock),
+        ("{{consent}}", fields.consent),
     ];
     let mut expanded = Expanded { text: String::new(), placeholders: false, empty: true };
     let mut rest = text;
@@ -228,6 +230,7 @@ mod tests {
         host: "",
         line: "Live",
         clock: "",
+        consent: "",
     };
 
     fn svg(body: &str) -> String {

@@ -11,6 +11,7 @@ fn content(title: &str, line: &str, live: bool) -> SlateContent {
         line: line.into(),
         live,
         clock: Some("20:00 UTC".into()),
+        consent: "Mirrored with the consent of all who speak".into(),
     }
 }
 

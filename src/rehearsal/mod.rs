@@ -8,6 +8,7 @@ pub mod children;
 pub mod diary;
 pub mod ear;
 pub mod ingest;
+mod janus;
 pub mod judge;
 pub mod lifeline;
 mod listen;

@@ -28,6 +28,8 @@ pub(super) struct Player<'a, S> {
     pub(super) proxies: &'a [(String, FaultProxy)],
     pub(super) witness: &'a Witness,
     pub(super) clock: &'a Clock,
+    /// Whether the bridge takes a speaker's seat.
+    pub(super) seat: bool,
     pub(super) diary: &'a mut Diary,
     pub(super) say: S,
 }
@@ -66,6 +68,7 @@ impl<S: FnMut(&str) + Send> Player<'_, S> {
             loop {
                 let report = self.space.report().await.map_err(|error| error.to_string())?;
                 let is_there = match plan.running_for_seconds {
+                    Some(_) if self.seat => report.requests.contains_key("seat_negotiate"),
                     Some(_) => report.chunks.iter().any(|chunk| chunk.served > 0),
                     None => report.requests.contains_key("space"),
                 };

@@ -8,10 +8,12 @@ use std::time::Duration;
 use super::RehearsalError;
 use super::children::SpaceChild;
 use super::diary::Diary;
-use super::judge::{Evidence, RecordingEvidence, judge};
+use super::janus::JanusChild;
+use super::judge::{Evidence, RecordingEvidence, heard_from_the_seat, judge};
 use super::listen::listen_to_all;
 use super::plan::Plan;
 use super::player::Player;
+use super::space::SpaceArgs;
 use super::stage::Stage;
 use super::verdict::Judgement;
 use super::witness::Witness;
@@ -64,6 +66,8 @@ pub struct RehearsalOptions {
     pub plan: Plan,
     /// How fast the schedule goes; media and faults always take their real time.
     pub speed: f64,
+    /// Whether the bridge has a speaker's seat.
+    pub seat: bool,
     /// Publishes to these outputs instead of stand-in ingests.
     pub publish_for_real: Option<RealOutputs>,
     /// Wall and monotonic time.
@@ -90,7 +94,9 @@ pub async fn run(
 ) -> Result<Judgement, RehearsalError> {
     std::fs::create_dir_all(&options.folder).map_err(RehearsalError::io("the rehearsal's folder cannot be made"))?;
     say("Starting a simulated space.");
-    let space = SpaceChild::start(&options.plan.space(), &options.folder).await?;
+    let janus = if options.seat { Some(JanusChild::start(&options.folder).await?) } else { None };
+    let gateway = janus.as_ref().map(|janus| janus.url.clone());
+    let space = SpaceChild::start(&SpaceArgs { gateway, ..options.plan.space() }, &options.folder).await?;
     let stage = match &options.publish_for_real {
         Some(real) => Stage::real(real, &mut say).await?,
         None => Stage::stand_ins(&options.plan.outputs, &options.folder).await?,
@@ -105,6 +111,7 @@ pub async fn run(
         scenario: options.plan.name.clone(),
         speed: options.speed,
         gaps_planned: options.plan.gaps_planned,
+        seat: options.seat,
         ..Evidence::default()
     };
     let mut diary = Diary::default();
@@ -114,6 +121,7 @@ pub async fn run(
         proxies: &stage.proxies,
         witness: &witness,
         clock: &clock,
+        seat: options.seat,
         diary: &mut diary,
         say: &mut say,
     };
@@ -122,6 +130,12 @@ pub async fn run(
     say("Collecting what the ingests and the recording have.");
     evidence.ingests = stage.reports(&mut evidence.accidents).await;
     space.end().await;
+    if let Some(janus) = janus {
+        janus.end().await;
+    }
+    if options.seat {
+        heard_from_the_seat(&mut evidence.space, diary.started_ms);
+    }
     diary.said = witness.heard();
     evidence.diary = diary;
     if let Some(outcome) = outcome {

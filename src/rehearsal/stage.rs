@@ -28,6 +28,8 @@ const CLOSING_SLATE: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(500);
 /// How long an ingest may take to notice that its connection is over.
 const GOODBYE: Duration = Duration::from_secs(10);
+/// How long the simulated host may take to let the bridge speak.
+const APPROVAL: Duration = Duration::from_secs(60);
 /// Pause between two look-ups of the simulated space.
 const LOOKUP: Duration = Duration::from_secs(2);
 
@@ -116,7 +118,7 @@ impl Stage {
             auth_token: cookie("auth_token"),
             ct0: cookie("ct0"),
             cookies_file: None,
-            seat: Seat::Listener,
+            seat: if options.seat { Seat::Speaker { ask: true, approval: APPROVAL } } else { Seat::Listener },
         };
         let look = self.look.as_ref();
         let slate = look.map_or_else(SlateConfig::default, |config| config.slate.clone());
@@ -134,6 +136,7 @@ impl Stage {
                 start: None,
                 follow_host: options.plan.follow_host,
                 public_delay: std::time::Duration::ZERO,
+                consent: None,
             },
             sources: vec![SourceConfig { kind, delay: None, standby: Standby::default() }],
             failover: FailoverConfig::default(),
@@ -177,6 +180,8 @@ fn simulated_api(space: &SpaceStarted) -> XApiConfig {
         api_base: space.api_base.parse().unwrap_or_else(|_| base.api_base.clone()),
         guest_base: space.guest_base.parse().unwrap_or_else(|_| base.guest_base.clone()),
         chat_base: space.guest_base.parse().unwrap_or_else(|_| base.chat_base.clone()),
+        login_base: space.guest_base.parse().unwrap_or_else(|_| base.login_base.clone()),
+        stage_base: space.guest_base.parse().unwrap_or_else(|_| base.stage_base.clone()),
         cookie_hosts: vec!["127.0.0.1".to_owned()],
         allow_private_addresses: true,
         lookup_interval: LOOKUP,
@@ -222,6 +227,7 @@ mod tests {
             show: None,
             plan,
             speed: 1.0,
+            seat: false,
             publish_for_real: None,
             clock: Clock::system(),
         };

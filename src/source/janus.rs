@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::webrtc::room::{LATENCY_MS, Room};
-use super::{Attempt, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
+use super::{Attempt, Notice, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
 use crate::gst::webrtc::{RtcEvent, RtcListener, RtcState, SdpKind};
 use crate::net::HttpClient;
 use crate::secret::Secret;
@@ -33,6 +33,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// A connection that is lost for now may come back within this.
 const LOST: Duration = Duration::from_secs(5);
 
+/// Without any packet for so long there is no sound: even silence is sent every 0.4 s (RFC 7587, 3.1.3).
+const STALL: Duration = Duration::from_millis(1500);
+
 /// Listens to one room.
 #[derive(Debug, Clone)]
 pub struct JanusSource {
@@ -42,6 +45,7 @@ pub struct JanusSource {
     login: Login,
     client: HttpClient,
     id: String,
+    member: Option<String>,
 }
 
 impl JanusSource {
@@ -49,7 +53,13 @@ impl JanusSource {
     /// wait for [`client::POLL_PATIENCE`].
     pub fn new(gateway: Url, room: &str, pin: Option<Secret>, login: Login, client: HttpClient) -> Self {
         let id = id_of(&gateway, room);
-        Self { gateway, room: room.to_owned(), pin, login, client, id }
+        Self { gateway, room: room.to_owned(), pin, login, client, id, member: None }
+    }
+
+    /// The same for a gateway of X: its session is the Space `id`, and every request names the account `user`.
+    #[must_use]
+    pub fn as_member(self, id: &str, user: &str) -> Self {
+        Self { id: id.to_owned(), member: Some(user.to_owned()), ..self }
     }
 
     async fn listen(&self, context: SourceContext) -> Result<SourceEnd, SourceError> {
@@ -85,10 +95,16 @@ impl JanusSource {
             watching,
             hearing,
             listener: &listener,
-            videoroom: Videoroom::new(&self.room, pin),
+            videoroom: match &self.member {
+                Some(user) => Videoroom::of_x(&self.room, user),
+                None => Videoroom::new(&self.room, pin),
+            },
             room,
             asked: Instant::now(),
             lost: None,
+            packet: None,
+            pictures_told: false,
+            context,
             answering: false,
             offer: None,
         };
@@ -163,6 +179,10 @@ struct Hall<'a> {
     /// When the gateway was last asked for something, or said something about it.
     asked: Instant,
     lost: Option<Instant>,
+    /// When the last packet came, from the first one on.
+    packet: Option<Instant>,
+    pictures_told: bool,
+    context: &'a SourceContext,
     /// Whether a description of ours is being made, and the offer that came meanwhile.
     answering: bool,
     offer: Option<String>,
@@ -181,11 +201,21 @@ impl Hall<'_> {
             return Err(SourceError::transient("the gateway hung up"));
         } else if message.sender == Some(self.watching) {
             self.videoroom.on_room(&message.data)?;
+            self.tell_pictures().await?;
         } else if message.sender == Some(self.hearing) && message.kind == "event" {
             self.on_hearing(message)?;
         }
         self.take_seats();
         self.ask().await
+    }
+
+    async fn tell_pictures(&mut self) -> Result<(), SourceError> {
+        if self.pictures_told || !self.videoroom.offers_pictures() {
+            return Ok(());
+        }
+        self.pictures_told = true;
+        let notice = Notice::info("source.video", "the room offers pictures too; only its sound is taken");
+        send(self.context, SourceEvent::Notice(notice)).await
     }
 
     fn on_hearing(&mut self, message: Message) -> Result<(), SourceError> {
@@ -236,7 +266,12 @@ impl Hall<'_> {
             }
             RtcEvent::State(state) => return self.on_state(state),
             RtcEvent::Failed(reason) => return Err(SourceError::transient(reason)),
-            event => self.room.take(event).await?,
+            event => {
+                if let RtcEvent::Packet { .. } = event {
+                    self.packet = Some(Instant::now());
+                }
+                self.room.take(event).await?;
+            }
         }
         Ok(())
     }
@@ -265,8 +300,20 @@ impl Hall<'_> {
         if self.lost.is_some_and(|lost| lost.elapsed() > LOST) {
             return Err(SourceError::transient("the connection to the gateway was lost"));
         }
+        let silent = self.silent_for();
+        if silent > LOST {
+            return Err(SourceError::transient("nothing comes from the gateway any more: the connection is dead"));
+        }
         // A silence that comes of a lost connection is none: it is a stall, and shown as one.
-        if self.lost.is_none() { self.room.tick().await } else { Ok(()) }
+        if self.lost.is_none() && silent < STALL { self.room.tick().await } else { Ok(()) }
+    }
+
+    /// How long not one packet has come from people who are there and sent some: a connection may die without a word.
+    fn silent_for(&mut self) -> Duration {
+        if self.room.tracks().is_empty() {
+            self.packet = None;
+        }
+        self.packet.map_or(Duration::ZERO, |packet| packet.elapsed())
     }
 }
 

@@ -36,6 +36,7 @@ mod recording;
 mod recordings;
 mod rehearsal_parts;
 mod repair;
+mod seat;
 mod service;
 mod sessions;
 mod show;

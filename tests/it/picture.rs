@@ -41,7 +41,14 @@ async fn a_hostile_title_takes_over_without_a_word_to_the_decoder() {
     let before = timeline.borrow_and_update().at(ProgramTime::ZERO).expect("a picture").clone();
     let title = "</text><image href='file:///etc/passwd'/>\u{202e}\u{0}🚀 שלום مرحبا नमस्ते 世界 Z\u{301}\u{327}\u{301}"
         .repeat(20);
-    let live = SlateContent { title: title.clone(), host: title, line: "Live".into(), live: true, clock: None };
+    let live = SlateContent {
+        title: title.clone(),
+        host: title,
+        line: "Live".into(),
+        live: true,
+        clock: None,
+        consent: String::new(),
+    };
     desk.show(live, ProgramTime::ZERO).await;
     let change = tokio::time::timeout(Duration::from_secs(60), timeline.changed());
     change.await.expect("a change in time").expect("a living desk");

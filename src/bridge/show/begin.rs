@@ -58,6 +58,9 @@ impl Show {
         if record.repairing {
             config.outputs.clear();
         }
+        if let Some(consent) = &config.show.consent {
+            archive.state("consent", consent);
+        }
         let (slots, link) = take_sources(&config, &secrets, &record, &clock, &events)?;
         let (encode, feed) = AudioEncode::start(config.program.sample_rate, config.program.audio_kbps)?;
         let (program, desk) = start_media(&config, encode, (&slots, &record, &folder), &clock, &events).await?;

@@ -2,7 +2,16 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+/// How the bridge of a rehearsal sits in the simulated space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RehearsedSeat {
+    /// As every listener.
+    Listener,
+    /// On the stage, muted: needs Debian's package janus.
+    Speaker,
+}
 
 /// Arguments of `rehearse`.
 #[derive(Debug, Clone, Args)]
@@ -14,6 +23,9 @@ pub struct RehearseArgs {
     /// everything), or a file of your own
     #[arg(long, alias = "plan", value_name = "NAME|FILE", default_value = "plain")]
     pub scenario: String,
+    /// How the bridge sits in the simulated space
+    #[arg(long, value_enum, default_value = "listener")]
+    pub seat: RehearsedSeat,
     /// How many times as fast the scripted waits go; media, time-outs and faults take their real time
     #[arg(long, value_name = "N")]
     pub speed: Option<f64>,

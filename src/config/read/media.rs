@@ -46,6 +46,7 @@ pub(super) fn slate(mut section: Section<'_>, base: &Path) -> SlateConfig {
         video_kbps: video_kbps(&mut section).unwrap_or(default.video_kbps),
         clock: section.flag("clock").unwrap_or(default.clock),
         flash: section.flag("flash").unwrap_or(default.flash),
+        show_consent: section.flag("show_consent").unwrap_or(default.show_consent),
         texts: texts(section.section("texts")),
     };
     section.finish();

@@ -14,6 +14,10 @@ pub(super) fn x_api(mut section: Section<'_>) -> XApiConfig {
         api_base: base_url(&mut section, "api_base", default.api_base, private),
         guest_base: base_url(&mut section, "guest_base", default.guest_base, private),
         chat_base: base_url(&mut section, "chat_base", default.chat_base, private),
+        login_base: base_url(&mut section, "login_base", default.login_base, private),
+        stage_base: base_url(&mut section, "stage_base", default.stage_base, private),
+        gateway_hosts: hosts(&mut section, "gateway_hosts", default.gateway_hosts),
+        seat_silence: section.flag("seat_silence").unwrap_or(default.seat_silence),
         chat: section.flag("chat").unwrap_or(default.chat),
         referer: base_url(&mut section, "referer", default.referer, private),
         bearer: header(&mut section, "bearer", default.bearer),
@@ -21,9 +25,10 @@ pub(super) fn x_api(mut section: Section<'_>) -> XApiConfig {
         audio_space_by_id: word(&mut section, "audio_space_by_id", default.audio_space_by_id),
         audiospace_by_rest_id: word(&mut section, "audiospace_by_rest_id", default.audiospace_by_rest_id),
         user_by_screen_name: word(&mut section, "user_by_screen_name", default.user_by_screen_name),
+        authenticate_periscope: word(&mut section, "authenticate_periscope", default.authenticate_periscope),
         features_true: words(&mut section, "features_true", default.features_true),
         features_false: words(&mut section, "features_false", default.features_false),
-        cookie_hosts: cookie_hosts(&mut section, default.cookie_hosts),
+        cookie_hosts: hosts(&mut section, "cookie_hosts", default.cookie_hosts),
         allow_private_addresses: private,
         edges: edges(&mut section, default.edges),
         // Below 2 s the API's rate limit is used up within minutes.
@@ -108,8 +113,9 @@ fn edges(section: &mut Section<'_>, default: Vec<String>) -> Vec<String> {
     default
 }
 
-fn cookie_hosts(section: &mut Section<'_>, default: Vec<String>) -> Vec<String> {
-    let Some(hosts) = section.texts("cookie_hosts") else { return default };
+/// Hosts that may get something secret.
+fn hosts(section: &mut Section<'_>, key: &str, default: Vec<String>) -> Vec<String> {
+    let Some(hosts) = section.texts(key) else { return default };
     // A host without a dot would hand the operator's login to a whole top-level domain and all below it.
     let plain = |host: &String| {
         host.contains('.') && url::Host::parse(host).is_ok_and(|parsed| matches!(parsed, url::Host::Domain(_)))
@@ -119,6 +125,6 @@ fn cookie_hosts(section: &mut Section<'_>, default: Vec<String>) -> Vec<String> 
     if hosts.iter().all(|host| plain(host) || loopback(host)) {
         return hosts;
     }
-    section.problem("cookie_hosts", "holds something that is no host's name", "Write names such as \"x.com\"");
+    section.problem(key, "holds something that is no host's name", "Write names such as \"x.com\"");
     default
 }

@@ -9,12 +9,14 @@
 mod expected;
 mod output;
 mod recording;
+mod seat;
 mod timing;
 mod trouble;
 
 use serde::{Deserialize, Serialize};
 
 use self::expected::Expected;
+pub use self::seat::heard_from_the_seat;
 use self::trouble::Troubles;
 use super::diary::{Diary, What};
 use super::ear::Heard;
@@ -60,6 +62,9 @@ pub struct Evidence {
     pub accidents: Vec<String>,
     /// Whether the rehearsal's plan makes gaps, so that gaps are right.
     pub gaps_planned: bool,
+    /// Whether the bridge had a speaker's seat.
+    #[serde(default)]
+    pub seat: bool,
 }
 
 /// What is known of the recording.
@@ -105,7 +110,7 @@ pub fn judge(evidence: &Evidence) -> Judgement {
         let count = overlooked.len();
         reasons.push(format!("{count} segments were listed and the bridge never looked, the first is {first}"));
     }
-    let phase = phase_ms(evidence, &troubles);
+    let phase = is_compared(evidence, &troubles).then(|| phase_ms(evidence, &troubles));
     let outputs = evidence.ingests.iter().map(|ingest| {
         let (verdict, against, worth) = output::judge(ingest, &expected, &troubles, phase);
         reasons.extend(against.into_iter().map(|reason| format!("{}: {reason}", ingest.name)));
@@ -144,10 +149,15 @@ fn unmet(diary: &Diary) -> impl Iterator<Item = String> {
     })
 }
 
+/// Whether it is known where media time zero lies on the ruler: no list tells that of a room.
+fn is_compared(evidence: &Evidence, troubles: &Troubles) -> bool {
+    troubles.leave_the_anchor_alone() && !evidence.seat
+}
+
 /// Where a second of the ruler starts after a flash, in ms modulo 1 s. None while the bridge had no sound on the air, or
 /// where the anchor at the end is not that of the whole night.
 fn phase_ms(evidence: &Evidence, troubles: &Troubles) -> Option<f64> {
-    if !troubles.leave_the_anchor_alone() {
+    if !is_compared(evidence, troubles) {
         return None;
     }
     let first = evidence.space.chunks.iter().find(|chunk| chunk.served > 0)?;

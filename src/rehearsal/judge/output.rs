@@ -16,17 +16,23 @@ const NEAR_MS: i64 = 20_000;
 
 type Judged = (OutputVerdict, Vec<String>, Vec<String>);
 
-pub(super) fn judge(ingest: &IngestReport, expected: &Expected, troubles: &Troubles, phase_ms: Option<f64>) -> Judged {
+/// Judges; `phase` tells where the ruler's seconds lie, where that is to be known, and if it is.
+pub(super) fn judge(
+    ingest: &IngestReport,
+    expected: &Expected,
+    troubles: &Troubles,
+    phase: Option<Option<f64>>,
+) -> Judged {
     let (mut against, mut notes) = (Vec::new(), Vec::new());
     judge_connections(ingest, troubles, &mut against);
     for connection in &ingest.connections {
         judge_connection(ingest, connection, troubles, &mut against);
         notes.extend(connection.warnings.iter().cloned());
     }
-    let offsets = ingest.connections.iter().map(|connection| av_offset_ms(connection, phase_ms));
+    let offsets = ingest.connections.iter().map(|connection| av_offset_ms(connection, phase.flatten()));
     let offset = offsets.flatten().max_by(|a, b| a.abs().total_cmp(&b.abs()));
     match offset {
-        None if troubles.leave_the_anchor_alone() => {
+        None if phase.is_some() => {
             against.push("sound and picture cannot be compared: no flash or no ruler was seen".to_owned());
         }
         Some(offset) if offset.abs() >= OFFSET_LIMIT_MS => {

@@ -52,6 +52,13 @@ pub(super) async fn graphql(
     if operation == "UserByScreenName" && !query_id.is_empty() {
         return user(platform, &query, &headers).await;
     }
+    if operation == "AuthenticatePeriscope" && !query_id.is_empty() {
+        return match authorize(platform, &headers).await {
+            Ok(Some(ApiFault::StaleQueryId)) => StatusCode::NOT_FOUND.into_response(),
+            Ok(_) => super::seats::services::authenticate(platform),
+            Err(answer) => answer,
+        };
+    }
     let by_id = operation == "AudioSpaceById";
     if !(by_id || operation == "AudiospaceByRestId") || query_id.is_empty() {
         return StatusCode::NOT_FOUND.into_response();

@@ -122,7 +122,7 @@ impl AudioSpace {
         self.replay = replay;
         self.ended_ms = Some(wall_ms);
         // A host who vanishes tells nobody anything; the platform does when it notices, which is now.
-        self.say(ChatLine { event: ChatEvent::Ended, count: 1, code: 1000 });
+        self.say(ChatLine::Event { event: ChatEvent::Ended, count: 1, code: 1000 });
     }
 
     /// How long it has been over at `wall_ms`, in ms; none while it is not.
@@ -211,7 +211,7 @@ fn random_id() -> String {
     std::iter::once('1').chain(rest).collect()
 }
 
-fn letters(count: usize) -> String {
+pub(super) fn letters(count: usize) -> String {
     (0..count).map(|_| fastrand::alphanumeric()).collect()
 }
 

@@ -26,13 +26,18 @@ const CROWD: u32 = 3;
 const HUGE: usize = 256 << 10;
 
 /// Something said to everybody in the chat.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ChatLine {
-    pub(super) event: ChatEvent,
-    /// How often.
-    pub(super) count: u32,
-    /// Of a close.
-    pub(super) code: u16,
+#[derive(Debug, Clone)]
+pub(super) enum ChatLine {
+    /// What was ordered.
+    Event {
+        event: ChatEvent,
+        /// How often.
+        count: u32,
+        /// Of a close.
+        code: u16,
+    },
+    /// Something about the stage: the platform's number for it, and whom.
+    Stage { number: u32, id: String, name: String },
 }
 
 /// Lets somebody in who brings a space's chat token.
@@ -93,12 +98,17 @@ async fn serve(mut socket: WebSocket, platform: &Platform) -> Result<(), axum::E
                 Some(message) => drop(message?),
             },
             line = lines.recv() => match line {
-                Ok(ChatLine { event: ChatEvent::Close, code, .. }) => return close(&mut socket, code).await,
-                Ok(line) => {
-                    occupancy += u32::from(line.event == ChatEvent::Arrival);
-                    for n in 0..line.count {
-                        socket.send(said(&room, line.event, occupancy, n)).await?;
+                Ok(ChatLine::Event { event: ChatEvent::Close, code, .. }) => return close(&mut socket, code).await,
+                Ok(ChatLine::Event { event, count, .. }) => {
+                    occupancy += u32::from(event == ChatEvent::Arrival);
+                    for n in 0..count {
+                        socket.send(said(&room, event, occupancy, n)).await?;
                     }
+                }
+                Ok(ChatLine::Stage { number, id, name }) => {
+                    let body = json!({"type": 40, "guestBroadcastingEvent": number, "guestRemoteID": id,
+                        "guestUsername": name, "v": 2});
+                    socket.send(chat(&room, &body)).await?;
                 }
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return Ok(()),

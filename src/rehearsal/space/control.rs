@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::fault::{ApiFault, ChatEvent, ChunkFault, ChunkRule, LocationShape, OldEdge, PastRule, PlaylistFault};
 pub use self::report::{ChunkReport, EarlierSpace, SpaceReport, SpaceStarted};
+pub use self::seat::{SeatEvent, SeatRule};
 
 mod fault;
 mod report;
+mod seat;
 
 /// One order to the space: `POST /control` with one of these as JSON, such as `{"do":"host_drop"}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,6 +139,8 @@ pub enum Order {
         #[serde(default)]
         code: Option<u16>,
     },
+    /// Something happens around the seats of speakers. Needs a gateway.
+    Seat(SeatRule),
     /// All faults are over and all edges live; deleted chunks stay deleted, the stream stays at its edge, in its form.
     Heal,
     /// What the status call says of the stream's place.
@@ -189,6 +193,7 @@ impl Order {
             Self::MoveEdge { .. } => "the stream moves to another edge",
             Self::NewSpace { .. } => "the host opens another space",
             Self::Chat { .. } => "something happens in the chat",
+            Self::Seat(rule) => rule.event.words(),
             Self::Heal => "the faults are over",
             Self::Location { .. } => "the stream's address changes its form",
             Self::Metadata { .. } => "title or host change",
@@ -218,6 +223,10 @@ mod tests {
             (
                 r#"{"do":"past","lag_seconds":40,"lacks":[7]}"#,
                 Order::Past(PastRule { lag_seconds: Some(40), lacks: Some(vec![7]), ..PastRule::default() }),
+            ),
+            (
+                r#"{"do":"seat","event":"approve","seconds":3}"#,
+                Order::Seat(SeatRule { seconds: Some(3), ..SeatRule::of(SeatEvent::Approve) }),
             ),
             (r#"{"do":"move_edge","old":"frozen"}"#, Order::MoveEdge { old: OldEdge::Frozen }),
             (r#"{"do":"endlist"}"#, Order::Endlist { times: None }),

@@ -146,7 +146,7 @@ impl Faults {
 }
 
 /// Takes one of `times`; false when none is left.
-fn spend(times: &mut Option<u32>) -> bool {
+pub(super) fn spend(times: &mut Option<u32>) -> bool {
     match times {
         Some(0) => false,
         Some(left) => {

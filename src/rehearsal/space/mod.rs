@@ -16,6 +16,7 @@ mod hls;
 mod holdings;
 mod platform;
 pub mod script;
+mod seats;
 mod sound;
 mod tape;
 mod witness;
@@ -27,7 +28,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +75,10 @@ pub struct SpaceArgs {
     /// How sizes of ID3 frames are written.
     #[arg(long, value_enum, default_value_t = chunk::Id3Sizes::Synchsafe)]
     pub id3_sizes: chunk::Id3Sizes,
+    /// A Janus gateway, such as `http://192.0.2.1:8088/janus`, in which the space's speakers speak and seats are given.
+    /// Its videoroom has names for rooms (`string_ids`). Without it nobody gets a seat.
+    #[arg(long, value_name = "URL")]
+    pub gateway: Option<url::Url>,
     /// Refuses playlists and chunks without a `Referer`.
     #[arg(long)]
     pub needs_referer: bool,
@@ -92,6 +97,7 @@ impl Default for SpaceArgs {
             host: "rehearsal".to_owned(),
             guests: vec!["alice".to_owned(), "bob".to_owned()],
             id3_sizes: chunk::Id3Sizes::Synchsafe,
+            gateway: None,
             needs_referer: false,
         }
     }
@@ -113,6 +119,9 @@ impl SpaceArgs {
         give("id3-sizes", sizes.to_owned());
         if let Some(seconds) = self.scheduled_in_seconds {
             give("scheduled-in", seconds.to_string());
+        }
+        if let Some(gateway) = &self.gateway {
+            give("gateway", gateway.to_string());
         }
         arguments.extend(self.not_started.then(|| "--not-started".to_owned()));
         arguments.extend(self.needs_referer.then(|| "--needs-referer".to_owned()));
@@ -181,6 +190,7 @@ impl SpaceServer {
             servers.spawn(served.into_future());
         }
         let platform = self.platform;
+        servers.spawn(silenced(seats::speakers::keep(platform.clone())));
         // The tape must go on even when nobody asks for anything.
         servers.spawn(async move {
             loop {
@@ -205,6 +215,12 @@ impl SpaceServer {
         }
         Ok(())
     }
+}
+
+/// The speakers never end by themselves.
+async fn silenced(keep: impl Future<Output = ()>) -> std::io::Result<()> {
+    keep.await;
+    Ok(())
 }
 
 /// Where the tape begins of a space that is at `position_ms`, in ms.
@@ -244,10 +260,33 @@ fn router(door: Door) -> Router {
         .route(&format!("{hls}/transcode/{{region}}/{{bucket}}/{{token}}/audio-space/{{file}}"), get(hls::transcoded))
         .route("/api/v2/accessChatPublic", post(chat::access))
         .route("/chatapi/v1/chatnow", get(chat::socket))
+        .merge(seat_router())
         .route("/control", post(control_order))
         .route("/control/report", get(control_report))
         .fallback(api::gone)
         .with_state(door)
+}
+
+/// The services for speakers, and the media gateway.
+fn seat_router() -> Router<Door> {
+    use seats::{gateway, services};
+    let guest = "/api/v1/audiospace";
+    Router::new()
+        .route("/api/v2/loginTwitterToken", post(services::login))
+        .route("/api/v2/authorizeToken", post(services::authorize))
+        .route("/api/v2/startWatching", post(services::start_watching))
+        .route("/api/v2/pingWatching", post(services::ping_watching))
+        .route("/api/v2/stopWatching", post(services::stop_watching))
+        .route(&format!("{guest}/join"), post(services::join))
+        .route(&format!("{guest}/request/submit"), post(services::submit))
+        .route(&format!("{guest}/request/cancel"), post(services::cancel))
+        .route(&format!("{guest}/call/status"), post(services::standing))
+        .route(&format!("{guest}/stream/negotiate"), post(services::negotiate))
+        .route(&format!("{guest}/stream/publish"), post(services::publish))
+        .route(&format!("{guest}/stream/end"), post(services::leave))
+        .route(&format!("{guest}/muteSpeaker"), post(services::mute))
+        .route(gateway::PATH, any(gateway::root))
+        .route(&format!("{}/{{*rest}}", gateway::PATH), any(gateway::inside))
 }
 
 async fn control_order(State(door): State<Door>, headers: HeaderMap, Json(order): Json<Order>) -> Answer {
@@ -287,6 +326,7 @@ mod tests {
             title: "--title=<b>\u{202e}".to_owned(),
             guests: vec!["a".to_owned(), "b".to_owned()],
             id3_sizes: chunk::Id3Sizes::Plain,
+            gateway: "http://192.0.2.1:8088/janus".parse().ok(),
             needs_referer: true,
             ..SpaceArgs::default()
         };

@@ -14,6 +14,8 @@ use super::faults::Faults;
 use super::format::SoundFormat;
 use super::holdings::Holdings;
 use super::script::{Script, SpaceState};
+use super::seats::Seats;
+use super::seats::gateway::Gateway;
 use super::sound::Sound;
 use super::witness::Witness;
 use crate::clock::Clock;
@@ -30,6 +32,8 @@ pub(super) struct Platform {
     /// By edge; the first also serves the API.
     pub(super) ports: [u16; 2],
     pub(super) sound: Sound,
+    /// The door of the media gateway.
+    pub(super) gateway: Gateway,
     clock: Clock,
     sound_started: Instant,
     sound_started_ms: i64,
@@ -49,6 +53,7 @@ pub(super) struct Inner {
     earlier: Vec<AudioSpace>,
     pub(super) faults: Faults,
     pub(super) witness: Witness,
+    pub(super) seats: Seats,
     pub(super) location: LocationShape,
     /// The edge that the status call names.
     pub(super) named_edge: usize,
@@ -71,6 +76,7 @@ impl Platform {
             earlier: Vec::new(),
             faults: Faults::default(),
             witness: Witness::default(),
+            seats: Seats::default(),
             location: LocationShape::default(),
             named_edge: 0,
         };
@@ -78,6 +84,7 @@ impl Platform {
             args,
             ports,
             sound,
+            gateway: Gateway::default(),
             // A space that has been running for a while started in the past.
             sound_started: now.checked_sub(Duration::from_millis(running_ms)).unwrap_or(now),
             sound_started_ms,
@@ -174,11 +181,17 @@ impl Inner {
             Order::Chat { event: ChatEvent::Refused, times, .. } => self.faults.refuse_chat(times),
             Order::Chat { event, times, code } => {
                 let count = times.unwrap_or(if event == ChatEvent::Flood { FLOOD } else { 1 });
-                self.newest.say(ChatLine { event, count, code: code.unwrap_or(CLOSED_BY_ERROR) });
+                self.newest.say(ChatLine::Event { event, count, code: code.unwrap_or(CLOSED_BY_ERROR) });
             }
             Order::Heal => {
                 self.faults = Faults::default();
                 self.location = LocationShape::default();
+                self.seats.heal();
+            }
+            Order::Seat(rule) => {
+                if let Some(line) = self.seats.obey(rule) {
+                    self.newest.say(line);
+                }
             }
             Order::Location { shape } => self.location = shape,
             Order::NewSpace { title, host, not_started, scheduled_in_seconds } => {

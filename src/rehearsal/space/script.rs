@@ -147,6 +147,16 @@ impl Script {
         self.state
     }
 
+    /// Whether the host is there to be heard.
+    pub fn is_heard(&self) -> bool {
+        self.state == SpaceState::Running && self.next_frame.is_some()
+    }
+
+    /// Whether silence is said in the ruler's place.
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
     /// The form of the sound, or the one that it is changing to.
     pub fn format(&self) -> SoundFormat {
         self.switch.map_or(self.format, |switch| switch.format)

@@ -108,9 +108,21 @@ impl Session {
     /// # Errors
     /// When there is no answer, or a refusal.
     pub async fn say(&self, handle: u64, body: Value, answer: Option<&str>) -> Result<(), JanusError> {
+        self.describe(handle, body, answer.map(|sdp| ("answer", sdp))).await
+    }
+
+    /// The same with an offer, of one who sends.
+    ///
+    /// # Errors
+    /// When there is no answer, or a refusal.
+    pub async fn offer(&self, handle: u64, body: Value, sdp: &str) -> Result<(), JanusError> {
+        self.describe(handle, body, Some(("offer", sdp))).await
+    }
+
+    async fn describe(&self, handle: u64, body: Value, jsep: Option<(&str, &str)>) -> Result<(), JanusError> {
         let mut message = json!({"janus": "message", "body": body});
-        if let Some(sdp) = answer {
-            message["jsep"] = json!({"type": "answer", "sdp": sdp});
+        if let Some((kind, sdp)) = jsep {
+            message["jsep"] = json!({"type": kind, "sdp": sdp});
         }
         self.ask(Some(handle), message).await.map(drop)
     }

@@ -17,9 +17,13 @@ const FEEDS_MAX: usize = 64;
 pub struct Videoroom {
     room: Value,
     pin: Option<String>,
+    /// Whom every request names, at a gateway of X.
+    user: Option<String>,
     /// What a subscriber shows so that rooms can tell whom it belongs to.
     private_id: Value,
     feeds: BTreeMap<String, Feed>,
+    /// Whether somebody offers a picture.
+    pictures: bool,
     asked: BTreeSet<String>,
     /// Whether the hearing handle is in the room, and whether it waits for the gateway.
     joined: bool,
@@ -42,8 +46,10 @@ impl Videoroom {
         Self {
             room,
             pin,
+            user: None,
             private_id: Value::Null,
             feeds: BTreeMap::new(),
+            pictures: false,
             asked: BTreeSet::new(),
             joined: false,
             busy: false,
@@ -51,12 +57,26 @@ impl Videoroom {
         }
     }
 
+    /// The room of an X Space, whose name is always a text, for the account `user`: as twifork asks for it.
+    pub fn of_x(space: &str, user: &str) -> Self {
+        Self { room: json!(space), user: Some(user.to_owned()), ..Self::new(space, None) }
+    }
+
     /// What the watching handle says first: it enters as one who could publish, and never does.
     pub fn enter(&self, name: &str) -> Value {
+        let name = self.user.as_deref().unwrap_or(name);
         self.with_pin(json!({"request": "join", "ptype": "publisher", "room": self.room, "display": name}))
     }
 
-    fn with_pin(&self, mut body: Value) -> Value {
+    fn addressed(&self, mut body: Value) -> Value {
+        if let Some(user) = &self.user {
+            (body["room"], body["periscope_user_id"]) = (self.room.clone(), json!(user));
+        }
+        body
+    }
+
+    fn with_pin(&self, body: Value) -> Value {
+        let mut body = self.addressed(body);
         if let Some(pin) = &self.pin {
             body["pin"] = json!(pin);
         }
@@ -85,13 +105,26 @@ impl Videoroom {
         Ok(())
     }
 
+    /// Whether anybody has offered a picture so far; none is ever asked for.
+    pub fn offers_pictures(&self) -> bool {
+        self.pictures
+    }
+
     fn publishes(&mut self, publisher: &Value) {
+        let streams = publisher["streams"].as_array().into_iter().flatten();
+        self.pictures |= streams.take(FEEDS_MAX).any(|stream| stream["type"] == "video");
         let (Some(name), Some(mid)) = (name_of(&publisher["id"]), audio_of(publisher)) else { return };
         if self.feeds.len() >= FEEDS_MAX && !self.feeds.contains_key(&name) {
             return;
         }
         let shown = crate::text::plain(publisher["display"].as_str().unwrap_or_default(), 80);
-        let speaker = Speaker { id: clean(&name), name: shown, muted: None, talking: false };
+        // X's rooms name whom a feed belongs to; what is shown is the same id.
+        let of_x = || publisher["periscope_user_id"].as_str().or(publisher["display"].as_str());
+        let id = self.user.as_ref().and_then(|_| of_x()).unwrap_or(&name);
+        if self.user.as_deref() == Some(id) {
+            return;
+        }
+        let speaker = Speaker { id: clean(id), name: shown, muted: None, talking: false };
         self.feeds.insert(name, Feed { id: publisher["id"].clone(), mid, speaker });
     }
 
@@ -111,7 +144,7 @@ impl Videoroom {
         self.asked = wanted;
         self.busy = true;
         if self.joined {
-            return Some(json!({"request": "update", "subscribe": fresh}));
+            return Some(self.addressed(json!({"request": "update", "subscribe": fresh})));
         }
         self.joined = true;
         let body = json!({"request": "join", "ptype": "subscriber", "room": self.room, "streams": fresh,
@@ -121,7 +154,7 @@ impl Videoroom {
 
     /// What starts the media after a description was answered.
     pub fn start(&self) -> Value {
-        json!({"request": "start"})
+        self.addressed(json!({"request": "start"}))
     }
 
     /// Whether the gateway still owes an answer.
@@ -170,6 +203,11 @@ pub fn refused(code: i64, reason: &str) -> SourceError {
         426 => operator("the gateway has no such room: check room of the source"),
         433 => operator("the room refused: check pin and token of the source"),
         432 => operator("the room is full: ask whoever runs it for another place"),
+        427 => {
+            SourceError::transient(format!("the gateway says that the room is being made anew (Janus 427: {reason})"))
+        }
+        429 => SourceError::transient(format!("the gateway does not understand our description (Janus 429: {reason})")),
+        465 => SourceError::transient(format!("the gateway offers no sound for what was asked (Janus 465: {reason})")),
         _ => SourceError::transient(format!("the gateway refused (Janus {code}: {reason})")),
     }
 }
@@ -218,10 +256,12 @@ mod tests {
     #[test]
     fn all_who_are_there_are_asked_for_at_once_and_who_comes_later_after_that() {
         let mut room = Videoroom::new("1234", Some("pin".to_owned()));
+        assert!(!room.offers_pictures());
         assert_eq!(room.next_request(), None);
         let joined = json!({"videoroom": "joined", "private_id": 5,
             "publishers": [publisher(1, "audio"), publisher(2, "audio"), publisher(3, "video")]});
         room.on_room(&joined).expect("a room");
+        assert!(room.offers_pictures());
         let first = room.next_request().expect("a request");
         assert_eq!(first["streams"], json!([{"feed": 1, "mid": "7"}, {"feed": 2, "mid": "7"}]));
         assert_eq!((&first["pin"], &first["private_id"], &first["room"]), (&json!("pin"), &json!(5), &json!(1234)));
@@ -234,6 +274,30 @@ mod tests {
         assert_eq!(second, json!({"request": "update", "subscribe": [{"feed": 4, "mid": "7"}]}));
         assert_eq!(room.seats()[&1].id, "2");
         assert_eq!(room.seats()[&1].name, "Some body");
+    }
+
+    #[test]
+    fn a_room_of_x_is_addressed_by_name_and_its_people_by_their_own_ids() {
+        let mut room = Videoroom::of_x("1234567890123", "1me");
+        let enter = room.enter("spacebridge");
+        assert_eq!((&enter["room"], &enter["display"]), (&json!("1234567890123"), &json!("1me")));
+        let publisher = |id: u64, extra: Value| {
+            let mut publisher = publisher(id, "audio");
+            publisher.as_object_mut().expect("an object").extend(extra.as_object().cloned().unwrap_or_default());
+            publisher
+        };
+        let people = [
+            publisher(9, json!({"display": "1me"})),
+            publisher(1, json!({"periscope_user_id": "1abc"})),
+            publisher(2, json!({"display": "1xyz"})),
+        ];
+        room.on_room(&json!({"publishers": people})).expect("a room");
+        let join = room.next_request().expect("a request");
+        assert_eq!((&join["periscope_user_id"], &join["room"]), (&json!("1me"), &json!("1234567890123")));
+        assert_eq!(room.start()["periscope_user_id"], "1me");
+        room.on_hearing(&attached(&[(0, 1), (1, 2)]), true);
+        let ids: Vec<String> = room.seats().into_values().map(|speaker| speaker.id).collect();
+        assert_eq!(ids, ["1abc", "1xyz"]);
     }
 
     #[test]

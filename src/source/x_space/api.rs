@@ -48,6 +48,8 @@ pub struct XApi {
     limits: Limits,
     /// What the last answer on the stream gave for the chat.
     chat: Mutex<Option<Secret>>,
+    /// The same for who says that they are there.
+    lifecycle: Mutex<Option<Secret>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,7 @@ impl XApi {
             demanded: Mutex::default(),
             limits: Limits::default(),
             chat: Mutex::default(),
+            lifecycle: Mutex::default(),
         }
     }
 
@@ -148,6 +151,9 @@ impl XApi {
         if let Some(chat) = metadata::chat_token(&answer.body) {
             *self.chat.lock().unwrap_or_else(PoisonError::into_inner) = Some(chat);
         }
+        if let Some(lifecycle) = metadata::lifecycle_token(&answer.body) {
+            *self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner) = Some(lifecycle);
+        }
         match metadata::stream(&answer.body) {
             StreamAnswer::Playlist(url) => Ok(url),
             StreamAnswer::Geoblocked => Err(ApiError::Geoblocked),
@@ -160,6 +166,11 @@ impl XApi {
     /// The newest token for the space's chat, once the stream's place is known.
     pub fn chat_token(&self) -> Option<Secret> {
         self.chat.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The newest token to say with that somebody listens, once the stream's place is known.
+    pub(super) fn lifecycle_token(&self) -> Option<Secret> {
+        self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// One call, with a fresh guest token if the old one is refused. Gives statuses 200, 400 and 404 only.
@@ -262,7 +273,12 @@ impl XApi {
         if body.contains("transaction-id") || body.contains("transaction_id") {
             return ApiError::TransactionId;
         }
-        let said = metadata::errors_of(&answer.body).into_iter().next();
+        let errors = metadata::errors_of(&answer.body);
+        // X's codes for an account that is suspended, and for one that is locked until somebody confirms it.
+        if self.is_logged_in() && errors.iter().any(|(code, _)| matches!(code, 64 | 326)) {
+            return ApiError::Suspended;
+        }
+        let said = errors.into_iter().next();
         let said = said.map(|(code, message)| format!(", {} (code {code})", crate::text::plain(&message, 120)));
         let words = format!(" (status {}{})", answer.status, said.unwrap_or_default());
         if self.is_logged_in() { ApiError::Login(words) } else { ApiError::Guest(words) }

@@ -1,4 +1,4 @@
-//! The Space's chat, read only: how many listen, and that the Space is over. Says nothing itself and fails nobody.
+//! The Space's chat, read only: how many listen, who comes to the stage, and that the Space is over. Says nothing itself and fails nobody.
 //!
 //! Calls and messages as observed by twspace-crawler and elizaOS's agent-twitter-client. What the chat says is one sign
 //! of an end among others: its messages come from strangers.
@@ -23,6 +23,9 @@ use crate::secret::Secret;
 
 mod message;
 mod pace;
+mod stage;
+
+pub use stage::{StageChange, StageSign};
 
 /// Largest message and largest answer, in bytes: a chat message has about 1 KB.
 const MAX_MESSAGE: usize = 64 << 10;
@@ -52,6 +55,8 @@ pub enum ChatFact {
     Joined,
     /// So many listen.
     Occupancy(u64),
+    /// Something changed on stage.
+    Stage(StageSign),
     /// Somebody says that the Space is over.
     SpaceEnded,
     /// We do not hear it any more, and why; told once until it is heard again.
@@ -195,7 +200,7 @@ impl Listener {
     }
 
     async fn tell(&mut self, heard: Heard) -> Result<(), ChatError> {
-        if heard == Heard::Noise {
+        if matches!(heard, Heard::Noise) {
             return Ok(());
         }
         if !std::mem::replace(&mut self.joined, true) {
@@ -203,6 +208,7 @@ impl Listener {
         }
         match heard {
             Heard::Ended => self.send(ChatFact::SpaceEnded).await,
+            Heard::Stage(sign) => self.send(ChatFact::Stage(sign)).await,
             // A count that finds no room is told with the next change.
             Heard::Occupancy(count) if self.occupancy != Some(count) => {
                 let told = self.facts.try_send(ChatFact::Occupancy(count)).is_ok();

@@ -23,6 +23,12 @@ pub enum ApiError {
     /// The account's cookies do not count any more.
     #[error("X does not accept the cookies{0}: they have expired or belong to different logins; {LOG_IN_AGAIN}")]
     Login(String),
+    /// The account itself is out of use.
+    #[error(
+        "X has suspended or locked the account of the cookies; open x.com with it in a browser and do what X asks, or \
+             give the cookies of another account"
+    )]
+    Suspended,
     /// Guests are not served.
     #[error(
         "X does not serve guests{0}; log in: give auth_token and ct0, or cookies_file, of an account of your own in the \
@@ -45,6 +51,12 @@ pub enum ApiError {
          does not answer it to a program; give the host's user id or the link of an earlier Space of the host instead"
     )]
     StaleUserQuery,
+    /// The call that begins the sign-in of a speaker answers 404.
+    #[error(
+        "X does not know the call AuthenticatePeriscope by the configured query id, which changes with X's page (set \
+         x.authenticate_periscope to the new one)"
+    )]
+    StaleAuthenticate,
     /// No account by that handle.
     #[error("X knows no account of this handle; check how it is written")]
     NoUser,
@@ -103,6 +115,8 @@ impl ApiError {
             }
             Self::NotFound(_) | Self::InvalidId | Self::NoUser => SourceFault::Gone,
             Self::Login(_)
+            | Self::Suspended
+            | Self::StaleAuthenticate
             | Self::Guest(_)
             | Self::TransactionId
             | Self::StaleQueryId

@@ -16,6 +16,9 @@ const MAX_TITLE: usize = 280;
 /// Most features that an error may name.
 const MAX_FEATURES: usize = 100;
 
+/// Most people of a stage that are kept; X allows 13.
+const MAX_STAGE: usize = 64;
+
 /// Longest chat token: X's are JSON web tokens of some hundred characters.
 const MAX_CHAT_TOKEN: usize = 8192;
 
@@ -91,6 +94,21 @@ pub struct Metadata {
     pub ended_at: Option<Timestamp>,
     /// Whether X has, or will have, a replay; none if it does not say.
     pub has_replay: Option<bool>,
+    /// Whether it is for a narrower circle than everybody, such as subscribers.
+    pub is_narrow: bool,
+    /// Who is on stage, the hosts first.
+    pub stage: Vec<Person>,
+}
+
+/// Somebody on stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The id that the media gateway and the chat know them by.
+    pub id: String,
+    /// What they call themselves, cleaned.
+    pub name: String,
+    /// Whether they are muted, by themselves or by the host.
+    pub muted: bool,
 }
 
 impl Metadata {
@@ -135,8 +153,10 @@ pub fn graphql(body: &[u8]) -> GraphqlAnswer {
     // Data counts even beside errors: "Dependency: Unspecified" comes with perfect data (yt-dlp issue 15963).
     for (path, metadata) in space.iter().filter_map(|path| Some((path, answer.pointer(path)?))) {
         if metadata.get("state").is_some_and(Value::is_string) {
-            let participants = path.replace("metadata", "participants/admins/0");
-            return GraphqlAnswer::Space(Box::new(metadata_of(metadata, answer.pointer(&participants))));
+            let participants = answer.pointer(&path.replace("metadata", "participants"));
+            let host = participants.and_then(|participants| participants.pointer("/admins/0"));
+            let stage = participants.map(stage_of).unwrap_or_default();
+            return GraphqlAnswer::Space(Box::new(Metadata { stage, ..metadata_of(metadata, host) }));
         }
     }
     graphql_errors(&answer)
@@ -208,7 +228,31 @@ fn metadata_of(metadata: &Value, host: Option<&Value>) -> Metadata {
         started_at: time("started_at"),
         ended_at: time("ended_at"),
         has_replay: metadata.get("is_space_available_for_replay").and_then(Value::as_bool),
+        is_narrow: metadata.get("narrow_cast_space_type").and_then(Value::as_u64).is_some_and(|kind| kind > 0),
+        stage: Vec::new(),
     }
+}
+
+fn stage_of(participants: &Value) -> Vec<Person> {
+    let of = |role: &str| participants.get(role).and_then(Value::as_array).into_iter().flatten();
+    of("admins").chain(of("speakers")).filter_map(person).take(MAX_STAGE).collect()
+}
+
+fn person(value: &Value) -> Option<Person> {
+    let is = |key: &str| value.get(key).and_then(Value::as_bool).unwrap_or_default();
+    let name = ["display_name", "twitter_screen_name"].iter().find_map(|key| cleaned(value.get(*key)));
+    Some(Person {
+        id: periscope_id(value.get("periscope_user_id")?)?,
+        name: name.unwrap_or_default(),
+        muted: is("is_muted_by_admin") || is("is_muted_by_guest"),
+    })
+}
+
+/// An id of the media side, such as `1yKVjRdAPGgEM`.
+pub(super) fn periscope_id(value: &Value) -> Option<String> {
+    let id = value.as_str()?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    ((1..=64).contains(&id.len()) && id.bytes().all(fits)).then(|| id.to_owned())
 }
 
 /// The id of the creator, or of the first admin where X does not tell the creator. It becomes a part of a query.
@@ -270,8 +314,17 @@ pub fn stream(body: &[u8]) -> StreamAnswer {
 
 /// The token for the Space's chat in the same answer.
 pub fn chat_token(body: &[u8]) -> Option<Secret> {
+    token(body, "chatToken")
+}
+
+/// The token by which a listener says that they are there, in the same answer.
+pub fn lifecycle_token(body: &[u8]) -> Option<Secret> {
+    token(body, "lifecycleToken")
+}
+
+fn token(body: &[u8], name: &str) -> Option<Secret> {
     let answer = serde_json::from_slice::<Value>(body).ok()?;
-    let token = answer.get("chatToken")?.as_str()?;
+    let token = answer.get(name)?.as_str()?;
     let plain = token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
     (plain && (1..=MAX_CHAT_TOKEN).contains(&token.len())).then(|| Secret::new(token))
 }

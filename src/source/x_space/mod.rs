@@ -32,6 +32,7 @@ pub mod metadata;
 mod past;
 mod quiet;
 mod reporter;
+pub mod seat;
 pub mod segment;
 mod successor;
 mod timeline;
@@ -89,6 +90,13 @@ impl XSpaceSource {
     pub fn reader(&self, url: ::url::Url, clock: &Clock) -> super::hls::HlsReader {
         let tracker = super::hls::tracker::Tracker::new(None);
         super::hls::HlsReader::new(self.client.clone(), clock.clone(), url, follow::headers(&self.config), tracker)
+    }
+
+    /// Looks for the host's next Space, to be heard as a listener or from a seat.
+    fn search(&self, seat: Option<seat::Rules>) -> successor::HostSearch {
+        let Self { api, client, config, .. } = self;
+        let (api, client, config) = (api.clone(), client.clone(), config.clone());
+        successor::HostSearch { api, client, config, seat, refresh: Duration::ZERO }
     }
 
     async fn attempt(&self, context: SourceContext) -> Result<SourceEnd, SourceError> {
@@ -158,9 +166,7 @@ impl Source for XSpaceSource {
     }
 
     fn successor(&self) -> Option<Box<dyn super::Search>> {
-        let Self { api, client, config, .. } = self;
-        let (api, client, config) = (api.clone(), client.clone(), config.clone());
-        Some(Box::new(successor::HostSearch { api, client, config, refresh: Duration::ZERO }))
+        Some(Box::new(self.search(None)))
     }
 
     fn past(&self) -> Option<Box<dyn super::Past>> {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::api::XApi;
+use super::seat::{Rules, SpeakerSeat};
 use super::url::SpaceAddress;
 use super::{HttpClient, Memory, XSpaceSource};
 use crate::config::XApiConfig;
-use crate::source::{Look, Search, SessionInfo, SourceError, Successor};
+use crate::source::{Look, Search, SessionInfo, Source, SourceError, Successor};
 
 /// Least pause between two looks: who is live is what the web page asks for every avatar, and no more often.
 const LEAST_PAUSE: Duration = Duration::from_secs(30);
@@ -18,6 +19,8 @@ pub(super) struct HostSearch {
     pub(super) api: Arc<XApi>,
     pub(super) client: HttpClient,
     pub(super) config: XApiConfig,
+    /// Whether the next one is heard from a seat.
+    pub(super) seat: Option<Rules>,
     /// How long X wants to be left alone, by its last answer.
     pub(super) refresh: Duration,
 }
@@ -40,7 +43,11 @@ impl HostSearch {
             config: self.config.clone(),
             memory: Memory::default(),
         };
-        Ok(Some(Successor { source: Box::new(source), link }))
+        let source: Box<dyn Source> = match self.seat {
+            Some(rules) => Box::new(SpeakerSeat::beside(source, rules)?),
+            None => Box::new(source),
+        };
+        Ok(Some(Successor { source, link }))
     }
 }
 

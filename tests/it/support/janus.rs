@@ -28,9 +28,21 @@ pub(crate) struct Janus {
 impl Janus {
     /// Starts one. Needs root.
     pub(crate) async fn start() -> Self {
+        Self::with_rooms(&format!(
+            "room-{ROOM}: {{\n description = \"Room\"\n publishers = 20\n audiocodec = \"opus\"\n pin = \"secret\"\n}}\n"
+        ))
+        .await
+    }
+
+    /// Starts one without a room, where rooms have names. Needs root.
+    pub(crate) async fn for_spaces() -> Self {
+        Self::with_rooms("general: {\n string_ids = true\n}\n").await
+    }
+
+    async fn with_rooms(rooms: &str) -> Self {
         let far = Namespace::new();
         let folder = tempfile::tempdir().expect("a folder");
-        configure(folder.path(), far.there());
+        configure(folder.path(), far.there(), rooms);
         let path = folder.path().to_str().expect("a path");
         let janus = super::process::find("janus");
         let arguments = ["netns", "exec", far.name(), janus.to_str().expect("a path"), "-F", path];
@@ -50,7 +62,7 @@ impl Janus {
     }
 }
 
-fn configure(folder: &Path, address: &str) {
+fn configure(folder: &Path, address: &str, rooms: &str) {
     let lib = "/usr/lib/x86_64-linux-gnu/janus";
     let write = |name: &str, text: String| std::fs::write(folder.join(name), text).expect("a file");
     write(
@@ -73,12 +85,7 @@ fn configure(folder: &Path, address: &str) {
         "janus.transport.http.jcfg",
         "general: {\n json = \"plain\"\n base_path = \"/janus\"\n http = true\n port = 18088\n}\n".into(),
     );
-    write(
-        "janus.plugin.videoroom.jcfg",
-        format!(
-            "room-{ROOM}: {{\n description = \"Room\"\n publishers = 20\n audiocodec = \"opus\"\n pin = \"secret\"\n}}\n"
-        ),
-    );
+    write("janus.plugin.videoroom.jcfg", rooms.to_owned());
 }
 
 /// Somebody who speaks in the room. Dropping it hangs up without a word.

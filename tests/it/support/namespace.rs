@@ -1,8 +1,12 @@
 //! A network namespace: another machine, as far as packets know, on the other end of a virtual cable.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::process::{find, run};
+
+/// So many were made by this process.
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// The other end. Dropping it removes it, with the cable.
 #[derive(Debug)]
@@ -17,10 +21,11 @@ impl Namespace {
     pub(crate) fn new() -> Self {
         assert!(rustix::process::geteuid().is_root(), "this drill makes a network namespace: run it as root");
         // Addresses for documentation (RFC 5737): nobody routes to them. Names of links hold 15 characters.
+        let count = MADE.fetch_add(1, Ordering::Relaxed);
         let id = std::process::id();
-        let (name, third) = (format!("sb{id}"), 4 * (id % 60));
+        let (name, third) = (format!("sb{id}-{count}"), 4 * ((id + count) % 60));
         let made = Self { name, here: format!("192.0.2.{}", third + 1), there: format!("192.0.2.{}", third + 2) };
-        let (near, far) = (format!("sb{id}a"), format!("sb{id}b"));
+        let (near, far) = (format!("sb{id}-{count}a"), format!("sb{id}-{count}b"));
         let (here, there) = (format!("{}/30", made.here), format!("{}/30", made.there));
         run("ip", &["netns", "add", &made.name]);
         run("ip", &["link", "add", &near, "type", "veth", "peer", "name", &far, "netns", &made.name]);

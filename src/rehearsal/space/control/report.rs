@@ -41,7 +41,8 @@ pub struct SpaceReport {
     pub sound_started_ms: i64,
     /// Requests by kind: `guest`, `space`, `status`, `host`, `playlist`, `master`, `snapshot` (the list that the
     /// master names), `replay` (the same list in the chunks' own folder), `chunk`, `chat_access`, `chat`, `control`,
-    /// `other`.
+    /// `seat_login`, `seat_token`, `seat_join`, `seat_request`, `seat_cancel`, `seat_status`, `seat_negotiate`,
+    /// `seat_mute`, `seat_publish`, `seat_end`, `watch_start`, `watch_ping`, `watch_stop`, `gateway`, `other`.
     pub requests: BTreeMap<String, u64>,
     /// Names of headers by kind of request. No value is ever kept.
     pub headers: BTreeMap<String, BTreeSet<String>>,

@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use super::stage::{self, StageSign};
+
 /// Kinds of an outer message.
 const CHAT: i64 = 1;
 const CONTROL: i64 = 2;
@@ -14,9 +16,14 @@ const PRESENCE: i64 = 4;
 /// Type of a chat message that tells the end.
 const BROADCAST_ENDED: i64 = 5;
 
+/// Type of a chat message about the stage.
+const GUEST_CONTROL: i64 = 40;
+
 /// What is understood of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Heard {
+    /// Something changed on stage.
+    Stage(StageSign),
     /// So many listen.
     Occupancy(u64),
     /// The Space is over.
@@ -32,9 +39,9 @@ pub(super) fn read(text: &str) -> Heard {
     let Ok(outer) = serde_json::from_str::<Value>(text) else { return Heard::Noise };
     let Some(payload) = nested(&outer, "payload") else { return Heard::Noise };
     match number(&outer, "kind") {
-        Some(CHAT) => match nested(&payload, "body").as_ref().and_then(|body| number(body, "type")) {
-            Some(BROADCAST_ENDED) => Heard::Ended,
-            _ => Heard::Other,
+        Some(CHAT) => match nested(&payload, "body") {
+            Some(body) => chat(&body),
+            None => Heard::Other,
         },
         Some(CONTROL) if number(&payload, "kind") == Some(PRESENCE) => {
             let listeners = nested(&payload, "body").as_ref().and_then(|body| number(body, "occupancy"));
@@ -42,6 +49,14 @@ pub(super) fn read(text: &str) -> Heard {
         }
         Some(CONTROL) => Heard::Other,
         _ => Heard::Noise,
+    }
+}
+
+fn chat(body: &Value) -> Heard {
+    match number(body, "type") {
+        Some(BROADCAST_ENDED) => Heard::Ended,
+        Some(GUEST_CONTROL) => stage::read(body).map_or(Heard::Other, Heard::Stage),
+        _ => Heard::Other,
     }
 }
 
@@ -69,7 +84,7 @@ fn nested(value: &Value, name: &str) -> Option<Value> {
     }
 }
 
-fn number(value: &Value, name: &str) -> Option<i64> {
+pub(super) fn number(value: &Value, name: &str) -> Option<i64> {
     let value = value.get(name)?;
     value.as_i64().or_else(|| value.as_f64().map(|float| float as i64)).or_else(|| value.as_str()?.parse().ok())
 }

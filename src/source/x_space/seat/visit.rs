@@ -1,0 +1,337 @@
+//! Hears the room from a seat that was taken: the gateway's sound and people, with what the chat knows of them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::guest::{Standing, Way};
+use super::presence::PING;
+use super::{Stay, words};
+use crate::net::HttpClient;
+use crate::source::janus::JanusSource;
+use crate::source::janus::client::Login;
+use crate::source::x_space::api::XApi;
+use crate::source::x_space::chat::{ChatFact, StageChange, StageSign};
+use crate::source::{SessionInfo, Source as _, SourceContext, SourceEnd, SourceError, SourceEvent, Speaker};
+
+/// Pause between two looks at whether the seat is still ours.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The first one.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+
+/// Looks in a row that do not find the seat before it is gone.
+const MISSES: u32 = 2;
+
+/// Leaving the gateway takes no longer than this.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+/// Time for a look whose answer decides what is told.
+const LOOK_TIME: Duration = Duration::from_secs(2);
+
+/// Time for X to say, when all broke, that it was the end.
+const LAST_QUESTION: Duration = Duration::from_secs(4);
+
+/// Time after which a stage with nobody on it is told.
+const EMPTY: Duration = Duration::from_secs(20);
+
+/// People whose names and mute states are kept.
+const PEOPLE_MAX: usize = 500;
+
+/// How a visit ended.
+pub(super) enum Ended {
+    /// As an attempt should.
+    As(SourceEnd),
+    /// The host took the seat away.
+    Removed,
+    /// The gateway or the way to it broke.
+    Broken(SourceError),
+}
+
+/// A question whether the Space is over, on its way; its answer is the session if it is.
+type Question = Option<Pin<Box<dyn Future<Output = Option<SessionInfo>> + Send>>>;
+
+async fn answered(question: &mut Question) -> Option<SessionInfo> {
+    match question {
+        Some(asked) => {
+            let answer = asked.await;
+            *question = None;
+            answer
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// One visit.
+pub(super) struct Visit<'a> {
+    stay: &'a mut Stay,
+    context: &'a SourceContext,
+    session: &'a str,
+    api: Arc<XApi>,
+    room: JanusSource,
+    people: BTreeMap<String, Known>,
+    /// Who is in the room, as the gateway tells.
+    heard: Vec<Speaker>,
+    told: Vec<Speaker>,
+    /// Since when nobody is there; none once that is told.
+    empty: Option<Instant>,
+    /// Whether X ever knew the seat, and looks in a row that did not find it.
+    seen: bool,
+    missed: u32,
+}
+
+/// What is known of somebody beside their sound.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Known {
+    name: String,
+    muted: Option<bool>,
+}
+
+impl<'a> Visit<'a> {
+    /// A visit by the way that X named.
+    pub(super) fn new(
+        stay: &'a mut Stay,
+        context: &'a SourceContext,
+        session: &'a str,
+        way: Way,
+        (client, api): (HttpClient, Arc<XApi>),
+    ) -> Self {
+        let login = Login { authorization: Some(way.token), ..Login::default() };
+        let space = stay.usher.space.as_str();
+        let room = JanusSource::new(way.gateway, space, None, login, client).as_member(&super::session_of(space), &stay.usher.account.id);
+        let known = |person: &crate::source::x_space::metadata::Person| {
+            (person.id.clone(), Known { name: person.name.clone(), muted: Some(person.muted) })
+        };
+        let people = stay.metadata.stage.iter().map(known).collect();
+        let empty = Some(Instant::now());
+        Self {
+            stay,
+            context,
+            session,
+            api,
+            room,
+            people,
+            heard: Vec::new(),
+            told: Vec::new(),
+            empty,
+            seen: false,
+            missed: 0,
+        }
+    }
+
+    /// Hears the room to the end.
+    pub(super) async fn run(mut self) -> Ended {
+        let (sender, mut events) = mpsc::channel(64);
+        let token = self.context.token.child_token();
+        let inner = SourceContext { events: sender, token: token.clone(), ..self.context.clone() };
+        let mut room = self.room.clone();
+        let mut hearing = AbortOnDropHandle::new(tokio::spawn(async move { room.run(inner).await }));
+        let end = self.attend(&mut events).await;
+        drop(events);
+        token.cancel();
+        // It leaves the gateway as it should.
+        let heard = tokio::time::timeout(GOODBYE, &mut hearing).await;
+        match (end, heard) {
+            (Some(end), _) => end,
+            (None, Ok(Ok(Ok(end)))) => Ended::As(end),
+            (None, Ok(Ok(Err(_)))) if self.is_over().await => Ended::As(SourceEnd::SessionEnded),
+            (None, Ok(Ok(Err(_)))) if self.standing().await == Some(Standing::Unknown) && self.seen => Ended::Removed,
+            (None, Ok(Ok(Err(error)))) => Ended::Broken(error),
+            (None, _) => Ended::Broken(SourceError::transient("the room's task broke off")),
+        }
+    }
+
+    /// Passes on what the room gives until it gives nothing more, or the seat is gone.
+    async fn attend(&mut self, events: &mut mpsc::Receiver<SourceEvent>) -> Option<Ended> {
+        let mut question: Question = None;
+        let mut pings = tokio::time::interval_at(Instant::now() + PING, PING);
+        let mut looks = tokio::time::interval_at(Instant::now() + FIRST_LOOK, LOOK);
+        loop {
+            let done = tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.pass_on(event).await,
+                    None => return None,
+                },
+                fact = self.stay.chat.next() => {
+                    if fact == ChatFact::SpaceEnded {
+                        self.ask(&mut question);
+                    }
+                    match self.on_chat(fact).await {
+                        Ok(true) => return Some(Ended::Removed),
+                        Ok(false) => Ok(()),
+                        Err(error) => Err(error),
+                    }
+                }
+                over = answered(&mut question) => match over {
+                    Some(info) => return Some(self.over(info).await),
+                    None => Ok(()),
+                },
+                _ = pings.tick() => {
+                    self.ping().await;
+                    Ok(())
+                }
+                _ = looks.tick() => {
+                    if self.look().await {
+                        return Some(Ended::Removed);
+                    }
+                    if self.heard.is_empty() {
+                        self.ask(&mut question);
+                    }
+                    self.tell_empty().await
+                }
+            };
+            if let Err(error) = done {
+                return Some(Ended::Broken(error));
+            }
+        }
+    }
+
+    /// Asks X whether the Space is over, unless that is being asked.
+    fn ask(&self, question: &mut Question) {
+        if question.is_none() {
+            let (api, id) = (self.api.clone(), self.stay.usher.space.clone());
+            *question = Some(Box::pin(async move {
+                let metadata = api.space(&id).await.ok()?;
+                metadata.state.is_over().then(|| metadata.session(id.as_str()))
+            }));
+        }
+    }
+
+    /// Whether X says at once that the Space is over.
+    async fn is_over(&self) -> bool {
+        let mut question = None;
+        self.ask(&mut question);
+        match tokio::time::timeout(LAST_QUESTION, answered(&mut question)).await {
+            Ok(Some(info)) => matches!(self.over(info).await, Ended::As(_)),
+            _ => false,
+        }
+    }
+
+    async fn over(&self, info: SessionInfo) -> Ended {
+        match self.send(SourceEvent::Session(info)).await {
+            Ok(()) => Ended::As(SourceEnd::SessionEnded),
+            Err(error) => Ended::Broken(error),
+        }
+    }
+
+    async fn send(&self, event: SourceEvent) -> Result<(), SourceError> {
+        let nobody = |_| SourceError::transient("nobody listens to the source any more");
+        self.context.events.send(event).await.map_err(nobody)
+    }
+
+    async fn pass_on(&mut self, event: SourceEvent) -> Result<(), SourceError> {
+        match event {
+            // What the Space is was told by X itself.
+            SourceEvent::Session(_) => Ok(()),
+            SourceEvent::Speakers(speakers) => {
+                self.heard = speakers;
+                if !self.heard.is_empty() {
+                    self.empty = None;
+                }
+                self.tell_speakers().await
+            }
+            event => self.send(event).await,
+        }
+    }
+
+    async fn tell_speakers(&mut self) -> Result<(), SourceError> {
+        let speakers: Vec<Speaker> = self.heard.iter().map(|speaker| named(speaker, &self.people)).collect();
+        if speakers == self.told {
+            return Ok(());
+        }
+        self.told.clone_from(&speakers);
+        self.send(SourceEvent::Speakers(speakers)).await
+    }
+
+    /// Whether the seat was taken away.
+    async fn on_chat(&mut self, fact: ChatFact) -> Result<bool, SourceError> {
+        let ChatFact::Stage(sign) = fact else { return Ok(false) };
+        if self.stay.usher.account.is_among(&sign.ids) {
+            // The chat's word alone takes nothing away: strangers write there.
+            return Ok(sign.change == StageChange::Removed && self.standing().await == Some(Standing::Unknown));
+        }
+        note(&mut self.people, &sign);
+        self.tell_speakers().await.map(|()| false)
+    }
+
+    /// Where the seat stands; none where X does not say in time.
+    async fn standing(&mut self) -> Option<Standing> {
+        let look = tokio::time::timeout(LOOK_TIME, self.stay.usher.standing(self.session)).await;
+        let standing = look.ok()?.ok()?;
+        self.seen |= standing != Standing::Unknown;
+        Some(standing)
+    }
+
+    /// Whether X does not know the seat any more. One who sat down without asking may never have been listed.
+    async fn look(&mut self) -> bool {
+        self.missed = if self.standing().await == Some(Standing::Unknown) { self.missed + 1 } else { 0 };
+        self.seen && self.missed >= MISSES
+    }
+
+    async fn ping(&self) {
+        if let Some(presence) = &self.stay.presence
+            && tokio::time::timeout(LOOK_TIME, presence.ping()).await.is_err()
+        {
+            tracing::debug!("X did not answer to a sign of life.");
+        }
+    }
+
+    async fn tell_empty(&mut self) -> Result<(), SourceError> {
+        if self.empty.is_some_and(|since| since.elapsed() > EMPTY) {
+            self.empty = None;
+            return self.send(SourceEvent::Notice(words::empty())).await;
+        }
+        Ok(())
+    }
+}
+
+fn named(speaker: &Speaker, people: &BTreeMap<String, Known>) -> Speaker {
+    let Some(known) = people.get(&speaker.id) else { return speaker.clone() };
+    let name = if known.name.is_empty() { &speaker.name } else { &known.name };
+    Speaker { name: name.clone(), muted: known.muted.or(speaker.muted), ..speaker.clone() }
+}
+
+fn note(people: &mut BTreeMap<String, Known>, sign: &StageSign) {
+    let Some(id) = sign.ids.first() else { return };
+    if people.len() >= PEOPLE_MAX && !people.contains_key(id) {
+        return;
+    }
+    let known = people.entry(id.clone()).or_default();
+    if !sign.name.is_empty() {
+        known.name.clone_from(&sign.name);
+    }
+    known.muted = match sign.change {
+        StageChange::Muted => Some(true),
+        StageChange::Unmuted => Some(false),
+        StageChange::LetUp | StageChange::Removed => known.muted,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chat_names_and_mutes_whom_the_gateway_hears() {
+        let mut people = BTreeMap::new();
+        let sign = |change, name: &str| StageSign { change, ids: vec!["1a".to_owned()], name: name.to_owned() };
+        let speaker = Speaker { id: "1a".to_owned(), name: "1a".to_owned(), muted: None, talking: true };
+        assert_eq!(named(&speaker, &people), speaker);
+        note(&mut people, &sign(StageChange::Muted, "Alice"));
+        note(&mut people, &sign(StageChange::LetUp, ""));
+        let told = named(&speaker, &people);
+        assert_eq!((told.name.as_str(), told.muted, told.talking), ("Alice", Some(true), true));
+        note(&mut people, &sign(StageChange::Unmuted, ""));
+        assert_eq!(named(&speaker, &people).muted, Some(false));
+        for n in 0..2 * PEOPLE_MAX {
+            note(&mut people, &StageSign { change: StageChange::Muted, ids: vec![n.to_string()], name: String::new() });
+        }
+        assert_eq!(people.len(), PEOPLE_MAX);
+    }
+}
