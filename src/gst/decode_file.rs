@@ -42,16 +42,40 @@ pub fn decode_m4a(file: &Path, mut output: impl FnMut(&[f32]) + Send + 'static) 
     pipeline.wait_for_end(PATIENCE)
 }
 
-/// Decodes the first `most` samples of a file of any known kind, as 48 kHz stereo. Blocks.
+/// Decodes a file of any known kind and calls `output` with its samples (48 kHz, stereo) piece by piece, on one of
+/// GStreamer's threads. Blocks.
 ///
 /// # Errors
 /// When an element is missing (with its package), or the file is not there or holds no audio of a known kind.
-pub fn decode_start(file: &Path, most: usize) -> Result<Vec<StereoSample>, GstError> {
+pub fn decode_any(file: &Path, mut output: impl FnMut(&[StereoSample]) + Send + 'static) -> Result<(), GstError> {
+    let pipeline = any(file)?;
+    let sink: AppSink = pipeline.element("out")?;
+    let forward = move |sink: &AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let map = sample.buffer().and_then(|buffer| buffer.map_readable().ok()).ok_or(gst::FlowError::Error)?;
+        output(&from_bytes(&map));
+        Ok(gst::FlowSuccess::Ok)
+    };
+    sink.set_callbacks(AppSinkCallbacks::builder().new_sample(forward).build());
+    pipeline.play_blocking()?;
+    pipeline.wait_for_end(PATIENCE)
+}
+
+fn any(file: &Path) -> Result<Pipeline, GstError> {
     let pipeline = AUDIO.build(&[])?;
     pipeline.element::<gst::Element>("in")?.set_property("location", file);
     let decode: gst::Element = pipeline.element("decode")?;
     allow_only(&decode, &[READERS, DECODERS]);
     link_first(&decode, &pipeline.element("pcm")?, "audio/x-raw");
+    Ok(pipeline)
+}
+
+/// Decodes the first `most` samples of a file of any known kind, as 48 kHz stereo. Blocks.
+///
+/// # Errors
+/// When an element is missing (with its package), or the file is not there or holds no audio of a known kind.
+pub fn decode_start(file: &Path, most: usize) -> Result<Vec<StereoSample>, GstError> {
+    let pipeline = any(file)?;
     pipeline.play_blocking()?;
     pull(&pipeline, most)
 }

@@ -2,10 +2,12 @@
 //!
 //! Descriptions are exchanged whole, with every candidate inside: nobody here sends or takes single candidates. What is
 //! said to whom over which protocol is the caller's. Times of packets and samples are 48 kHz samples since the pipeline
-//! started, by its own clock: the same zero for every track, so that tracks lie beside each other as they arrived.
+//! started: a track's first one lies where it arrived by the pipeline's clock, the same zero for every track, and the
+//! others behind it as their sender counts.
 
 mod listen;
 mod publish;
+mod stamp;
 mod track;
 
 use std::sync::Mutex;

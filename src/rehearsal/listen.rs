@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::ear::{Heard, Search};
+use crate::gst::decode_file::{decode_any, decode_m4a};
 
 /// The ruler in all of `files`, each a session of its own, in the order in which they were spoken; and why one cannot
 /// be read.
@@ -38,7 +39,11 @@ async fn listen_to(file: PathBuf) -> (Option<Heard>, Option<String>) {
             }
             search.finish()
         });
-        let result = crate::gst::decode_file::decode_m4a(&file, move |samples| drop(sender.send(samples.to_vec())));
+        let result = if file.extension().is_some_and(|ending| ending == "m4a") {
+            decode_m4a(&file, move |samples| drop(sender.send(samples.to_vec())))
+        } else {
+            decode_any(&file, move |samples| drop(sender.send(crate::ruler::mono(samples))))
+        };
         let heard = searching.join().unwrap_or_default();
         (heard, result)
     });

@@ -188,7 +188,9 @@ async fn note_outcome(outcome: RunOutcome, evidence: &mut Evidence) {
     };
     evidence.anchor_samples = status.session.as_ref().and_then(|session| session.anchor_samples);
     let recording = status.recording;
-    let files: Vec<String> = recording.files.iter().filter(|file| file.ends_with(".m4a")).cloned().collect();
+    // A room's sound is kept as it was mixed, in Matroska.
+    let is_sound = |file: &&String| [".m4a", ".mka"].iter().any(|ending| file.ends_with(ending));
+    let files: Vec<String> = recording.files.iter().filter(is_sound).cloned().collect();
     let (heard, error) = listen_to_all(files.iter().map(PathBuf::from).collect()).await;
     // A session whose sound changes its form has several files.
     let is_kept = |id: &&String| files.iter().any(|file| file.contains(id.as_str()));

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
-use super::webrtc::room::{LATENCY_MS, Room};
+use super::webrtc::room::{LATENCY_MS, Room, WEBRTC_DELAY};
 use super::{Attempt, Notice, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
 use crate::gst::webrtc::{RtcEvent, RtcListener, RtcState, SdpKind};
 use crate::net::HttpClient;
@@ -344,7 +344,7 @@ impl Source for JanusSource {
     }
 
     fn default_delay(&self) -> Duration {
-        Duration::from_millis(300)
+        WEBRTC_DELAY
     }
 
     fn is_continuous(&self) -> bool {

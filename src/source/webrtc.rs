@@ -2,7 +2,9 @@
 //!
 //! Knows no signalling: who is asked for what, and over which protocol, is the source's.
 
+mod envelope;
 mod level;
 pub mod mix;
 mod opus;
+mod place;
 pub mod room;

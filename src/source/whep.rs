@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::webrtc::room::{LATENCY_MS, Room};
+use super::webrtc::room::{LATENCY_MS, Room, WEBRTC_DELAY};
 use super::{
     Attempt, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent, SourceFault,
     Speaker,
@@ -308,7 +308,7 @@ impl Source for WhepSource {
     }
 
     fn default_delay(&self) -> Duration {
-        Duration::from_millis(300)
+        WEBRTC_DELAY
     }
 
     fn is_continuous(&self) -> bool {

@@ -14,12 +14,14 @@ use spacebridge::source::x_space::seat::{Rules, SpeakerSeat};
 use spacebridge::source::{
     Notice, Source as _, SourceContext, SourceEnd, SourceError, SourceEvent, SourceFault, Speaker,
 };
+use spacebridge::status::ShowState;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 use crate::support::janus::Janus;
 use crate::support::process::find;
+use crate::support::show::Space;
 use crate::support::{eventually_async, turn};
 
 /// The simulated space before a gateway.
@@ -172,7 +174,8 @@ async fn a_seat_is_taken_heard_and_given_back() {
     let mut visit = stage.visit(Rules::default());
     visit.until("the host is heard", 15, |heard| heard.names() == ["rehearsal"] && heard.level(0.5) > -30.0).await;
     println!("seat after {:?}", began.elapsed());
-    visit.until("seconds", 15, |heard| heard.samples.len() > 6 * 48_000).await;
+    let enough = visit.heard.samples.len() + 5 * SAMPLE_RATE as usize;
+    visit.until("seconds", 15, |heard| heard.samples.len() > enough).await;
     let guest =
         |dtx| SeatRule { who: Some("carol".to_owned()), channels: Some(1), dtx, ..SeatRule::of(SeatEvent::Arrive) };
     stage.order(Order::Seat(guest(true))).await;
@@ -313,4 +316,31 @@ fn a_rehearsal_from_a_speakers_seat_passes_and_tells_its_delay() {
     assert_eq!(verdict["verdict"], "pass", "{verdict}");
     let delay = verdict["checks"][0]["measured_seconds"].as_f64().expect("a delay");
     assert!((0.1..1.0).contains(&delay), "{delay}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make drill"]
+async fn a_seat_that_is_taken_away_leaves_the_show_to_the_listener() {
+    let janus = Janus::for_spaces().await;
+    let space = Space::start(&SpaceArgs { gateway: Some(janus.url().clone()), ..SpaceArgs::default() }).await;
+    let stage = crate::support::show::Stage::new(&space.config_of_both_seats(""));
+    let run = stage.run(&[]);
+    let more = async |seconds: f64| {
+        let before = stage.status().await.expect("a status").program.seconds;
+        stage.until("the program goes on", 60, |status| status.program.seconds > before + seconds).await;
+    };
+    stage.until("the seat is heard", 30, |status| status.state == ShowState::Live && status.sources[0].active).await;
+    more(5.0).await;
+    let kicked = Instant::now();
+    space.order(Order::Seat(SeatRule::of(SeatEvent::Kick))).await;
+    stage
+        .until("the listener is heard", 30, |status| status.state == ShowState::Live && status.sources[1].active)
+        .await;
+    println!("the listener's path was on the air {:?} after the seat was taken away", kicked.elapsed());
+    more(6.0).await;
+    let told = stage.verb(&["report", crate::support::show::SHOW]).await;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    println!("{told}");
+    run.interrupt().await;
+    assert!(kicked.elapsed() < Duration::from_secs(40));
 }

@@ -39,6 +39,7 @@ impl RtcListener {
             transceiver.set_property("direction", if is_audio { Direction::Recvonly } else { Direction::Inactive });
             None
         });
+        prepare_buffers(&rtc);
         let told = teller.clone();
         rtc.connect_pad_added(move |rtc, pad| {
             if pad.direction() == gst::PadDirection::Src
@@ -124,4 +125,19 @@ impl RtcListener {
     fn refused(&self, what: &str) -> GstError {
         GstError::Failed { name: self.pipeline.name(), reason: format!("it does not take {what}") }
     }
+}
+
+/// Every jitter buffer tells what is lost, and gives its first packets out as soon as two follow each other.
+fn prepare_buffers(rtc: &gst::Element) {
+    let Some(bin) = rtc.downcast_ref::<gst::Bin>() else { return };
+    let told = |element: &gst::Element| match element.factory().as_ref().map(|factory| factory.name()).as_deref() {
+        Some("rtpbin") => element.set_property("do-lost", true),
+        Some("rtpjitterbuffer") => {
+            element.set_property("do-lost", true);
+            element.set_property("faststart-min-packets", 2_u32);
+        }
+        _ => {}
+    };
+    bin.iterate_recurse().into_iter().flatten().for_each(|element| told(&element));
+    bin.connect_deep_element_added(move |_, _, element| told(element));
 }

@@ -9,7 +9,7 @@ use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 use gstreamer_webrtc::WebRTCRTPTransceiver;
 
-use super::{RtcEvent, Teller};
+use super::{RtcEvent, Teller, stamp};
 use crate::gst::samples::{from_bytes, sample_count};
 
 const TEXT: &str = include_str!("../../../pipelines/webrtc_track.launch");
@@ -32,6 +32,7 @@ pub(super) fn attach(rtc: &gst::Element, pad: &gst::Pad, teller: &Teller) -> Res
         .map_err(|error| glib::bool_error!("the chain of a track does not build: {error}"))?;
     let input = chain.by_name("in").and_then(|element| element.static_pad("sink"));
     let input = input.ok_or_else(|| glib::bool_error!("the chain of a track has no entry"))?;
+    stamp::by_the_sender(&input);
     chain.add_pad(&gst::GhostPad::builder_with_target(&input)?.name("sink").build())?;
     connect(&chain, number, teller)?;
     teller.tell(RtcEvent::Track(number));

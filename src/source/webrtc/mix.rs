@@ -1,48 +1,38 @@
 //! Mixes the tracks of a room into one stereo stream. Pure: no clock, no thread, no pipeline.
 //!
-//! Every track is placed by count behind what it gave before; only a real jump moves it. What comes is held back for a
-//! while so that tracks which arrive a little later still lie beside the others. Whoever begins or falls silent is
-//! faded: no joint makes a step. A track that freezes, floods or lies about its time harms nobody but itself.
+//! A track's timestamps say what lies where within it, and how long it pauses; when they arrive says where the whole
+//! track lies (`place`). What comes is held back for a while, so that what was held up on the way still
+//! lies beside the others, and so that an end is known before it is heard: whoever begins or ends is faded within what
+//! they really said. A track that freezes, floods or lies about its time harms nobody but itself.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::envelope::Envelope;
 use super::level::Leveller;
+use super::place::{Advice, Place};
 use crate::media::{SAMPLE_RATE, StereoSample};
 
 /// Tracks that are mixed at most; more are not heard.
 pub const TRACKS_MAX: usize = 64;
 
-/// How long what comes is held back, in samples: 40 ms, two packets.
-pub const HOLD: u64 = SAMPLE_RATE as u64 / 25;
+/// How long what comes is held back, in samples: 120 ms. The jitter buffer waits half of it for a lost packet, the
+/// decoder keeps one packet of 20 ms to mend it, and the rest is for a machine that is busy.
+pub const DELAY: u64 = SAMPLE_RATE as u64 * 12 / 100;
 
-/// Length of a fade: 5 ms.
-const FADE: usize = SAMPLE_RATE as usize / 200;
+/// How far ahead of its turn a packet comes that nothing held up: the decoder kept it for 20 ms.
+const LEAD: u64 = DELAY - SAMPLE_RATE as u64 / 50;
 
-/// Timestamps that are off by less are the wobble of a jitter buffer: 40 ms.
-const JUMP: i64 = SAMPLE_RATE as i64 / 25;
+/// Timestamps that are off by less than this continue what came last: 15 ms, less than one packet.
+const JOINT: i64 = SAMPLE_RATE as i64 * 15 / 1000;
 
 /// What a track may hold: one second.
 const HELD_MAX: usize = SAMPLE_RATE as usize;
 
+/// Pieces that a track may hold.
+const RUNS_MAX: usize = 64;
+
 /// A block of a mix at most: one second.
 const BLOCK_MAX: u64 = SAMPLE_RATE as u64;
-
-/// A clock that is off by more is followed, until it is off by less than [`DRIFT_DONE`]: 10 ms, well within [`HOLD`], and
-/// 1 ms. A jitter buffer needs some seconds to find its own idea of a new track's clock: that is no drift.
-const DRIFT: f64 = 480.0;
-const DRIFT_DONE: f64 = 48.0;
-
-/// Packets over which the wobble is averaged: 5 s of them.
-const DRIFT_PACKETS: f64 = 256.0;
-
-/// One sample more or less in so many packets: 260 ppm, more than any two sound cards lie apart.
-const FOLLOW_EVERY: u32 = 4;
-
-/// Blocks that come too late in a row before the track is placed later for good.
-const LATE_MAX: u32 = 5;
-
-/// How much later than it says a track that comes late is placed beyond what it needs: 10 ms.
-const LATE_RESERVE: i64 = SAMPLE_RATE as i64 / 100;
 
 /// Loudest sample that passes untouched; above it the sum bends towards 1.0.
 const KNEE: f32 = 0.9;
@@ -58,27 +48,25 @@ pub struct Mixer {
 
 #[derive(Debug)]
 struct Track {
-    /// What comes next; none where it pauses, or where two pieces meet that do not belong together.
-    held: VecDeque<Option<StereoSample>>,
-    /// Position of the first sample held, or where the next one goes.
-    start: u64,
-    /// Whether `start` means anything yet.
-    placed: bool,
-    /// Added to every timestamp, for a track that always comes late.
+    /// What comes next: pieces with pauses between them.
+    runs: VecDeque<Run>,
+    /// Where the sample goes that follows what came last; none until something came.
+    next: Option<u64>,
+    /// Whether something was left out behind that, so that what comes does not continue it.
+    cut: bool,
+    /// Added to every timestamp.
     shift: i64,
-    late: u32,
-    drift: f64,
-    following: bool,
-    /// Packets since a sample was added or left out.
-    followed: u32,
-    /// Samples of the fade-in that were heard.
-    risen: usize,
-    /// What was heard last; what sinks to silence, and how much of that is left.
-    last: StereoSample,
-    sinking: StereoSample,
-    falling: usize,
+    place: Place,
+    envelope: Envelope,
     level: Option<Leveller>,
     leaving: bool,
+}
+
+/// Samples without a pause.
+#[derive(Debug)]
+struct Run {
+    start: u64,
+    samples: VecDeque<StereoSample>,
 }
 
 impl Mixer {
@@ -92,8 +80,8 @@ impl Mixer {
         self.cursor
     }
 
-    /// Takes samples of a track that are to be heard `at`.
-    pub fn push(&mut self, track: u32, at: u64, samples: &[StereoSample]) {
+    /// Takes samples of a track that are stamped `at` and came `now`.
+    pub fn push(&mut self, track: u32, at: u64, now: u64, samples: &[StereoSample]) {
         let room = self.tracks.len() < TRACKS_MAX;
         let level = self.level;
         let entry = match self.tracks.entry(track) {
@@ -102,7 +90,12 @@ impl Mixer {
             std::collections::btree_map::Entry::Vacant(_) => return,
         };
         entry.leaving = false;
-        entry.push(at, samples, self.cursor);
+        entry.push(at, now, samples, self.cursor);
+    }
+
+    /// Where a sample of `track` lies that is stamped `at`.
+    pub fn place(&self, track: u32, at: u64) -> u64 {
+        self.tracks.get(&track).map_or(at, |track| at.saturating_add_signed(track.shift))
     }
 
     /// Fades a track out and forgets it.
@@ -112,14 +105,14 @@ impl Mixer {
         }
     }
 
-    /// Everything that is due at `now`: up to [`HOLD`] before it, at most one second at a time.
+    /// Everything that is due at `now`: up to [`DELAY`] before it, at most one second at a time.
     pub fn pull(&mut self, now: u64) -> Vec<StereoSample> {
-        let count = now.saturating_sub(HOLD).saturating_sub(self.cursor).min(BLOCK_MAX);
+        let count = now.saturating_sub(DELAY).saturating_sub(self.cursor).min(BLOCK_MAX);
         let mut sum = vec![[0.0; 2]; count as usize];
         for track in self.tracks.values_mut() {
             track.mix_into(&mut sum, self.cursor);
         }
-        self.tracks.retain(|_, track| !(track.leaving && track.falling == 0));
+        self.tracks.retain(|_, track| !(track.leaving && track.envelope.is_silent()));
         self.cursor += count;
         sum.iter_mut().flatten().for_each(|value| *value = bent(*value));
         sum
@@ -129,143 +122,133 @@ impl Mixer {
 impl Track {
     fn new(level: bool) -> Self {
         Self {
-            held: VecDeque::new(),
-            start: 0,
-            placed: false,
+            runs: VecDeque::new(),
+            next: None,
+            cut: false,
             shift: 0,
-            late: 0,
-            drift: 0.0,
-            following: false,
-            followed: 0,
-            risen: 0,
-            last: [0.0; 2],
-            sinking: [0.0; 2],
-            falling: 0,
+            place: Place::new(LEAD),
+            envelope: Envelope::default(),
             level: level.then(Leveller::default),
             leaving: false,
         }
     }
 
-    fn next(&self) -> u64 {
-        self.start + self.held.len() as u64
-    }
-
-    fn push(&mut self, at: u64, samples: &[StereoSample], cursor: u64) {
+    fn push(&mut self, at: u64, now: u64, samples: &[StereoSample], cursor: u64) {
         let samples = &samples[..samples.len().min(HELD_MAX)];
-        // Numbers without samples cannot be trusted: what claims to lie far off is not placed at all.
         let wanted = at.saturating_add_signed(self.shift);
-        if samples.is_empty() || wanted > cursor + HELD_MAX as u64 {
+        // What claims to lie far off is not placed at all.
+        if samples.is_empty() || wanted.abs_diff(cursor) > HELD_MAX as u64 {
             return;
         }
-        let off = wanted as i64 - self.next() as i64;
-        let jumped = !self.placed || off.abs() > JUMP;
-        if jumped {
-            self.jump(wanted);
-        } else {
-            self.drift += (off as f64 - self.drift) / DRIFT_PACKETS;
-        }
-        self.following = self.drift.abs() > if self.following { DRIFT_DONE } else { DRIFT };
-        self.followed += 1;
-        let stretched = (self.following && self.followed >= FOLLOW_EVERY).then(|| self.follow(samples));
-        let samples = stretched.as_deref().unwrap_or(samples);
-        self.append(wanted, samples, cursor, jumped);
-    }
-
-    /// Goes on at `wanted`. What is held is heard to its end, so a jump backwards loses what it says twice.
-    fn jump(&mut self, wanted: u64) {
-        (self.drift, self.following) = (0.0, false);
-        if !self.placed || self.held.is_empty() {
-            (self.start, self.placed) = (wanted, true);
-        }
-    }
-
-    fn append(&mut self, wanted: u64, samples: &[StereoSample], cursor: u64, jumped: bool) {
-        let off = wanted as i64 - self.next() as i64;
-        let mut skip = 0;
-        if off > JUMP && !self.held.is_empty() {
-            // A pause between what is held and what comes: the silence in between is part of what is held.
-            let pause = (off as usize).min(HELD_MAX.saturating_sub(self.held.len()));
-            self.held.extend(std::iter::repeat_n(None, pause));
-        } else if off < -JUMP {
-            skip = off.unsigned_abs() as usize;
-        }
-        if self.next() < cursor {
-            let missed = (cursor - self.next()) as usize;
-            if self.held.is_empty() {
-                skip = skip.max(missed);
-                self.start = cursor;
-            }
-            self.came_late(missed, samples.len());
-        } else {
-            self.late = 0;
-        }
-        let fits = HELD_MAX.saturating_sub(self.held.len());
-        let first = self.held.len();
-        self.held.extend(samples.iter().skip(skip).take(fits).map(|sample| Some(*sample)));
-        if (jumped || skip > 0)
-            && let Some(first) = self.held.get_mut(first)
+        if let Some(next) = self.next
+            && (wanted as i64 - next as i64).abs() <= JOINT
         {
-            *first = None;
+            self.shift += next as i64 - wanted as i64;
         }
+        let lead = at.saturating_add_signed(self.shift) as i64 - now.saturating_sub(DELAY) as i64;
+        let mut stretched = None;
+        match self.place.came(lead, samples.len() as u64) {
+            Advice::Stay => {}
+            Advice::Stretch(by) => stretched = Some(stretch(samples, samples.len().saturating_add_signed(by as isize))),
+            Advice::Move(by) => {
+                tracing::debug!(samples = by, "A track is set right.");
+                self.shift += by;
+            }
+        }
+        let start = self.in_time(at, now, cursor);
+        let longer = stretched.as_ref().map_or(0, |stretched| stretched.len() as i64 - samples.len() as i64);
+        self.append(start, stretched.as_deref().unwrap_or(samples));
+        self.shift += longer;
     }
 
-    fn came_late(&mut self, missed: usize, count: usize) {
-        self.late += 1;
-        if self.late > LATE_MAX && missed > 0 {
-            self.shift = (self.shift + missed as i64 + LATE_RESERVE).min(HELD_MAX as i64);
-            self.late = 0;
-            tracing::debug!(missed, count, "A track always comes late and is placed later.");
+    /// Where samples begin that are stamped `at`; those that come too late make the track lie later.
+    fn in_time(&mut self, at: u64, now: u64, cursor: u64) -> u64 {
+        let start = at.saturating_add_signed(self.shift);
+        let missed = cursor as i64 - start as i64;
+        if missed <= 0 {
+            self.place.in_time();
+            return start;
         }
+        let by = self.place.late(missed, now);
+        if by > 0 {
+            tracing::debug!(missed, by, "A track came late and is placed later.");
+        }
+        self.shift += by;
+        at.saturating_add_signed(self.shift)
     }
 
-    /// One sample more or less, spread over the block.
-    fn follow(&mut self, samples: &[StereoSample]) -> Vec<StereoSample> {
-        self.followed = 0;
-        let count = if self.drift > 0.0 { samples.len() + 1 } else { samples.len().saturating_sub(1).max(1) };
-        self.drift -= self.drift.signum();
-        let step = (samples.len() - 1) as f64 / (count.max(2) - 1) as f64;
-        let between = |index: usize| {
-            let place = index as f64 * step;
-            let (low, part) = (place as usize, place.fract() as f32);
-            let (a, b) = (samples[low.min(samples.len() - 1)], samples[(low + 1).min(samples.len() - 1)]);
-            [a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part]
-        };
-        (0..count).map(between).collect()
+    fn append(&mut self, start: u64, samples: &[StereoSample]) {
+        // What was said already is not said twice.
+        let skip = (self.next.unwrap_or(start).saturating_sub(start) as usize).min(samples.len());
+        let held: usize = self.runs.iter().map(|run| run.samples.len()).sum();
+        let fits = HELD_MAX.saturating_sub(held).min(samples.len() - skip);
+        let (start, goes_on) = (start + skip as u64, self.next == Some(start) && !self.cut && skip == 0);
+        let full = self.runs.len() >= RUNS_MAX && !goes_on;
+        if fits == 0 || full {
+            self.cut = true;
+            return;
+        }
+        let kept = &samples[skip..skip + fits];
+        match self.runs.back_mut() {
+            Some(run) if goes_on => run.samples.extend(kept),
+            _ => self.runs.push_back(Run { start, samples: kept.iter().copied().collect() }),
+        }
+        self.cut = fits < samples.len() - skip;
+        self.next = Some(start + kept.len() as u64);
     }
 
     fn mix_into(&mut self, sum: &mut [StereoSample], cursor: u64) {
-        for (position, out) in (cursor..).zip(sum.iter_mut()) {
-            let heard = self.sample_at(position);
-            out[0] += heard[0];
-            out[1] += heard[1];
-        }
-        if self.leaving && self.falling == 0 {
-            self.held.clear();
+        let end = cursor + sum.len() as u64;
+        while let Some(run) = self.runs.front_mut().filter(|run| run.start < end) {
+            let missed = (cursor.saturating_sub(run.start) as usize).min(run.samples.len());
+            run.samples.drain(..missed);
+            run.start += missed as u64;
+            let first = run.start.saturating_sub(cursor) as usize;
+            let count = run.samples.len().min(sum.len().saturating_sub(first));
+            let out = &mut sum[first.min(first + count)..first + count];
+            add(run, out, &mut self.envelope, &mut self.level, self.leaving);
+            run.samples.drain(..count);
+            run.start += count as u64;
+            if !run.samples.is_empty() {
+                break;
+            }
+            self.runs.pop_front();
         }
     }
+}
 
-    fn sample_at(&mut self, position: u64) -> StereoSample {
-        let due = self.start <= position && !self.held.is_empty() && !self.leaving;
-        let held = if due { self.held.pop_front() } else { None };
-        self.start += u64::from(held.is_some());
-        let mut heard = [0.0; 2];
-        if let Some(sample) = held.flatten() {
-            let gain = self.level.as_mut().map_or(1.0, |level| level.next(sample));
-            self.risen = (self.risen + 1).min(FADE);
-            let rise = gain * self.risen as f32 / FADE as f32;
-            heard = [sample[0] * rise, sample[1] * rise];
-        } else if self.risen > 0 {
-            // Nothing is there any more: what was heard last sinks to silence from where it stands.
-            (self.risen, self.falling, self.sinking) = (0, FADE, self.last);
+/// Adds the first samples of `run` to `out`.
+fn add(run: &Run, out: &mut [StereoSample], envelope: &mut Envelope, level: &mut Option<Leveller>, leaving: bool) {
+    let left = run.samples.len();
+    if level.is_none() && !leaving && envelope.is_open(left, out.len()) {
+        for (sum, sample) in out.iter_mut().zip(&run.samples) {
+            *sum = [sum[0] + sample[0], sum[1] + sample[1]];
         }
-        if self.falling > 0 {
-            self.falling -= 1;
-            let sink = self.falling as f32 / FADE as f32;
-            heard = [heard[0] + self.sinking[0] * sink, heard[1] + self.sinking[1] * sink];
-        }
-        self.last = heard;
-        heard
+        return;
     }
+    for (at, (sum, sample)) in out.iter_mut().zip(&run.samples).enumerate() {
+        let level = level.as_mut().map_or(1.0, |level| level.next(*sample));
+        let gain = level * envelope.next(left - at, leaving);
+        *sum = [sum[0] + sample[0] * gain, sum[1] + sample[1] * gain];
+    }
+}
+
+/// The same sound in `count` samples, by cubic curves through four neighbours.
+fn stretch(samples: &[StereoSample], count: usize) -> Vec<StereoSample> {
+    let last = samples.len() - 1;
+    let step = last as f64 / (count.max(2) - 1) as f64;
+    let between = |index: usize| {
+        let place = index as f64 * step;
+        let (low, t) = ((place as usize).min(last), place.fract() as f32);
+        let point = |offset: usize| samples[(low + offset).saturating_sub(1).min(last)];
+        let (a, b, c, d) = (point(0), point(1), point(2), point(3));
+        [0, 1].map(|side| {
+            let (a, b, c, d) = (a[side], b[side], c[side], d[side]);
+            let (slope, square, cube) = (c - a, 2.0 * a - 5.0 * b + 4.0 * c - d, 3.0 * (b - c) + d - a);
+            b + 0.5 * t * (slope + t * (square + t * cube))
+        })
+    };
+    (0..count).map(between).collect()
 }
 
 /// The sum of many may be too loud: it bends instead of breaking.

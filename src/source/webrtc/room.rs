@@ -3,21 +3,23 @@
 //! Its time counts 48 kHz samples since the room was entered. A room in which nobody speaks is silence, not a stall.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::mix::Mixer;
+use super::mix::{DELAY, Mixer};
 use super::opus;
 use crate::gst::pcm_capture::PcmCapture;
 use crate::gst::webrtc::{RtcEvent, RtcListener};
 use crate::media::{PcmBlock, SAMPLE_RATE, StereoSample};
 use crate::source::{SourceContext, SourceError, SourceEvent, Speaker, StemPacket};
 
-/// What a jitter buffer holds, in ms: jitter of 30 ms and a packet sent again on request fit in.
-pub const LATENCY_MS: u32 = 80;
+/// How long a jitter buffer waits for a packet that is missing, in ms: twice a jitter of 30 ms.
+pub const LATENCY_MS: u32 = 60;
 
-const LATENCY: u64 = LATENCY_MS as u64 * SAMPLE_RATE as u64 / 1000;
+/// How long after it was mixed the sound of a room goes on the air: with the jitter buffer and the encoder less than 0.4 s
+/// behind the speaker, and enough for a machine's own hiccups.
+pub const WEBRTC_DELAY: Duration = Duration::from_millis(200);
 
 /// A track is talking while its power was above -45 dBFS within the last half second.
 const TALKING_POWER: f32 = 3.2e-5;
@@ -99,6 +101,7 @@ impl<'a> Room<'a> {
     /// # Errors
     /// When nobody listens to the source.
     pub async fn take(&mut self, event: RtcEvent) -> Result<(), SourceError> {
+        let now = self.now();
         match event {
             RtcEvent::Audio { track, at, samples } => {
                 let at = at + self.zero;
@@ -106,12 +109,13 @@ impl<'a> Room<'a> {
                     if power(&samples) > TALKING_POWER {
                         seat.loud_until = at + TALKING_TIME;
                     }
-                    self.mixer.push(track, at, &samples);
+                    self.mixer.push(track, at, now, &samples);
                 }
             }
             RtcEvent::Packet { track, at, data } => {
+                let at = self.mixer.place(track, at + self.zero);
                 if let (Some(seat), Some(samples)) = (self.seats.get(&track), opus::duration(&data)) {
-                    let (speaker, media_time) = (seat.speaker.id.clone(), self.base + (at + self.zero) as i64);
+                    let (speaker, media_time) = (seat.speaker.id.clone(), self.base + at as i64);
                     self.send(SourceEvent::Stem(StemPacket { speaker, media_time, samples, data })).await?;
                 }
             }
@@ -127,7 +131,7 @@ impl<'a> Room<'a> {
     pub async fn tick(&mut self) -> Result<(), SourceError> {
         let now = self.now();
         let position = self.mixer.position();
-        let samples = self.mixer.pull(now.saturating_sub(LATENCY));
+        let samples = self.mixer.pull(now);
         if !samples.is_empty() {
             let mono: Vec<f32> = samples.iter().map(|sample| f32::midpoint(sample[0], sample[1])).collect();
             self.capture.push(&mono);
@@ -141,7 +145,7 @@ impl<'a> Room<'a> {
     }
 
     async fn tell_speakers(&mut self, now: u64) -> Result<(), SourceError> {
-        let speaker = |seat: &Seat| Speaker { talking: seat.loud_until + LATENCY > now, ..seat.speaker.clone() };
+        let speaker = |seat: &Seat| Speaker { talking: seat.loud_until + DELAY > now, ..seat.speaker.clone() };
         let speakers: Vec<Speaker> = self.seats.values().map(speaker).collect();
         if speakers != self.told {
             self.told.clone_from(&speakers);

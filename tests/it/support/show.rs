@@ -78,11 +78,27 @@ impl Space {
 
     /// The sections of a configuration that make it the source, with the cookies' files where `Stage` writes them.
     pub(crate) fn config(&self) -> String {
-        let SpaceStarted { space_url, api_base, guest_base, .. } = &self.started;
+        self.source("") + &self.platform()
+    }
+
+    /// The same with two paths: a speaker's seat, and the listener's below it. Both have `keys`.
+    pub(crate) fn config_of_both_seats(&self, keys: &str) -> String {
+        self.source(&format!("seat = \"speaker\"\n{keys}\n")) + &self.source(&format!("{keys}\n")) + &self.platform()
+    }
+
+    fn source(&self, keys: &str) -> String {
+        let space_url = &self.started.space_url;
         format!(
             "[[source]]\nkind = \"x-space\"\nurl = \"{space_url}\"\nauth_token_file = \"auth_token\"\n\
-             ct0_file = \"ct0\"\n\n[x]\napi_base = \"{api_base}\"\nguest_base = \"{guest_base}\"\n\
-             chat_base = \"{guest_base}\"\n\
+             ct0_file = \"ct0\"\n{keys}\n"
+        )
+    }
+
+    fn platform(&self) -> String {
+        let SpaceStarted { api_base, guest_base, .. } = &self.started;
+        format!(
+            "[x]\napi_base = \"{api_base}\"\nguest_base = \"{guest_base}\"\n\
+             chat_base = \"{guest_base}\"\nlogin_base = \"{guest_base}\"\nstage_base = \"{guest_base}\"\n\
              cookie_hosts = [\"127.0.0.1\"]\nallow_private_addresses = true\nlookup_interval = \"2s\"\n\n"
         )
     }

@@ -23,6 +23,7 @@ use super::url::{SpaceAddress, SpaceId};
 use super::{Memory, Reporter, XSpaceSource};
 use crate::clock::Clock;
 use crate::config::XApiConfig;
+use crate::source::webrtc::room::WEBRTC_DELAY;
 use crate::source::{Attempt, Notice, Search, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
 
 mod approval;
@@ -330,7 +331,7 @@ impl Source for SpeakerSeat {
     }
 
     fn default_delay(&self) -> Duration {
-        Duration::from_millis(300)
+        WEBRTC_DELAY
     }
 
     fn is_continuous(&self) -> bool {
