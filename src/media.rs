@@ -10,6 +10,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
+pub mod opus;
+
 /// Samples per second of the program and of everything that is decoded into it.
 pub const SAMPLE_RATE: u32 = 48_000;
 

@@ -2,6 +2,7 @@
 //! recording is off or impossible.
 
 mod files;
+mod stems;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use self::stems::Stream;
 use super::measuring::Measuring;
 use crate::alert::Events;
 use crate::clock::Clock;
@@ -44,6 +46,7 @@ struct Shared {
     /// Segments of the session that are kept, each with its end in media time: a source delivers a window again after
     /// a restart.
     kept: BTreeMap<u64, i64>,
+    stream: Stream,
     /// Keeps the status channel open where there is no recording.
     _status: Option<watch::Sender<RecordingStatus>>,
 }
@@ -85,7 +88,7 @@ impl Archive {
         let kept = kept_of(&recording, &session.session);
         let status = recording.status();
         let measuring = Measuring::start(recording.folder());
-        let shared = Shared { session, kept, _status: None };
+        let shared = Shared { session, kept, ..Shared::default() };
         Self {
             measuring,
             recording: Some(Arc::new(recording)),
@@ -156,7 +159,7 @@ impl Archive {
     pub(super) fn rejoin(&self, session: &str) -> Option<ResumePoint> {
         let recording = self.recording.as_ref()?;
         let info = recording.archive().session(session)?.info.clone();
-        *self.shared() = Shared { session: info, kept: kept_of(recording, session), _status: None };
+        *self.shared() = Shared { session: info, kept: kept_of(recording, session), ..Shared::default() };
         self.resume_point(None)
     }
 
@@ -243,19 +246,24 @@ impl Archive {
     /// Appends a piece of an encoded stream.
     pub(super) fn capture(&self, bytes: Bytes) {
         if let Some(recording) = &self.recording {
-            recording.capture(&self.shared().session.session, bytes);
+            let mut shared = self.shared();
+            let zero = shared.stream.on_capture();
+            recording.capture(&shared.session.session, bytes, zero);
         }
     }
 
     /// Measures the session's own audio.
     pub(super) fn audio(&self, block: &PcmBlock) {
         self.measuring.audio(block);
+        self.shared().stream.on_audio(block);
     }
 
     /// The encoded stream is over for now.
     pub(super) fn end_capture(&self) {
         if let Some(recording) = &self.recording {
-            recording.end_capture(&self.shared().session.session);
+            let mut shared = self.shared();
+            shared.stream.on_end();
+            recording.end_capture(&shared.session.session);
         }
     }
 

@@ -29,7 +29,7 @@ use crate::program::Edge;
 use crate::session::{Attempts, Failover, Next, Session, SessionState, Standing};
 use crate::source::{
     MissingSpan, Notice, ResumePoint, Segment, SessionInfo, SessionPhase, SourceEnd, SourceError, SourceEvent,
-    SourceFault,
+    SourceFault, Speaker,
 };
 use crate::status::SourceStatus;
 use air::Air;
@@ -208,8 +208,8 @@ impl Conductor {
             SourceEvent::Audio(block) => return self.on_audio(&block),
             SourceEvent::DecodeErrors { count } => self.on_undecodable(count),
             SourceEvent::Late(segment) => self.on_late(&segment),
-            // Nothing of the bridge shows speakers or keeps stems.
-            SourceEvent::Speakers(_) | SourceEvent::Stem(_) => return,
+            SourceEvent::Speakers(speakers) => self.on_speakers(&speakers),
+            SourceEvent::Stem(packet) => return self.archive().stem(packet),
             SourceEvent::Notice(notice) => self.on_notice(notice),
             SourceEvent::Stalled { reason } => self.handles.events.warning("source.stalled", "source", reason, None),
         }
@@ -254,6 +254,12 @@ impl Conductor {
         let end = segment.media_time + segment.duration as i64;
         self.remember(segment.sequence, end, segment.program_date_time.map(|at| (at, segment.media_time)));
         self.archive().segment(segment);
+    }
+
+    fn on_speakers(&mut self, speakers: &[Speaker]) {
+        self.archive().speakers(speakers);
+        self.speakers.on_room(speakers);
+        self.view.speakers = self.speakers.now();
     }
 
     fn on_missing(&mut self, span: &MissingSpan) {

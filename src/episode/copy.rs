@@ -133,7 +133,7 @@ fn copy_parts(
                 number += 1;
                 open = Some(Part::open(plan, number, config, origin)?);
             }
-            ReelEvent::Foreign(file) => report.foreign.push(file),
+            ReelEvent::Pcm { file, .. } | ReelEvent::Foreign(file) => report.foreign.push(file),
         }
     }
     match open {

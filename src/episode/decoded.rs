@@ -1,5 +1,9 @@
 //! A reel as 48 kHz stereo samples: one stream from its first part to its last, silence where there is nothing to decode.
 
+mod pcm;
+
+use pcm::Pcm;
+
 use super::error::EpisodeError;
 use super::reel::{Reel, ReelEvent};
 use crate::gst::decode_frames::{DecodeConfig, FrameDecoder};
@@ -44,6 +48,8 @@ impl Decoder {
 pub(super) struct Decoded<'a> {
     reel: &'a mut Reel,
     decoder: Option<Decoder>,
+    /// A captured stream of uncompressed sound on its way.
+    pcm: Option<Pcm>,
     /// Media time of the first sample.
     origin: Option<i64>,
     /// Samples handed out.
@@ -61,6 +67,7 @@ impl<'a> Decoded<'a> {
         Self {
             reel,
             decoder: None,
+            pcm: None,
             origin: None,
             position: 0,
             silence: 0,
@@ -118,6 +125,9 @@ impl<'a> Decoded<'a> {
     }
 
     fn decode(&mut self, samples: &mut Vec<StereoSample>) -> Result<bool, EpisodeError> {
+        if let Some(pcm) = self.pcm.take() {
+            return self.pull_pcm(pcm, samples);
+        }
         for _ in 0..FRAMES {
             let Some(event) = self.reel.next().transpose()? else {
                 let was = self.decoder.is_some();
@@ -135,12 +145,40 @@ impl<'a> Decoded<'a> {
                     self.open(config, origin, samples.len() as u64)?;
                     return Ok(true);
                 }
+                ReelEvent::Pcm { file, origin } => {
+                    self.close(samples)?;
+                    self.pcm = Some(Pcm::open(self.reel, &file, origin)?);
+                    return Ok(true);
+                }
                 ReelEvent::Foreign(file) => self.foreign.push(file),
             }
         }
         if let Some(decoder) = &mut self.decoder {
             decoder.pull(samples)?;
         }
+        Ok(true)
+    }
+
+    /// Takes the next samples of a captured stream, at their place behind what was handed out.
+    fn pull_pcm(&mut self, mut pcm: Pcm, samples: &mut Vec<StereoSample>) -> Result<bool, EpisodeError> {
+        let Some((at, block)) = pcm.next()? else { return Ok(true) };
+        let first = *self.origin.get_or_insert(at);
+        let end = first.saturating_add_unsigned(self.position);
+        match u64::try_from(at.saturating_sub(end)) {
+            Ok(0) => samples.extend(block),
+            Ok(hole) if hole <= LONGEST_HOLE => {
+                self.silence = hole;
+                self.filled += hole;
+                pcm.waiting = Some((at, block));
+            }
+            Ok(hole) => {
+                self.notes.push(format!("A hole of {} hours is left out.", hole / SILENCE / 3600));
+                pcm.shift(hole, block, end);
+            }
+            // It begins before the last one ended.
+            Err(_) => samples.extend(block.into_iter().skip(end.abs_diff(at) as usize)),
+        }
+        self.pcm = Some(pcm);
         Ok(true)
     }
 

@@ -85,7 +85,9 @@ pub fn export(request: &ExportRequest, progress: &Progress) -> Result<Exported, 
 
 /// Sessions that are asked for and have something to make files from.
 fn sessions<'a>(archive: &'a Archive, request: &ExportRequest) -> Result<Vec<&'a SessionArchive>, EpisodeError> {
-    let has_audio = |session: &&SessionArchive| !session.segments.is_empty() || !session.captures.is_empty();
+    let has_audio = |session: &&SessionArchive| {
+        !session.segments.is_empty() || !session.captures.is_empty() || !session.stems.is_empty()
+    };
     if request.sessions.is_empty() {
         let all: Vec<&SessionArchive> = archive.sessions.iter().filter(has_audio).collect();
         return if all.is_empty() {

@@ -17,8 +17,9 @@ use super::progress::Progress;
 use super::reel::Reel;
 use super::request::{ExportRequest, Format};
 use super::scene::Scene;
+use super::stems::{StemsPlan, Voice};
 use super::tags::{FileLabels, write_mp4};
-use super::{peaks, slate, speakers, waveform};
+use super::{peaks, slate, speakers, stems, waveform};
 use crate::media::{EncodedLoop, SAMPLE_RATE};
 use crate::recording::{Archive, Folder, SessionArchive, folder_name};
 
@@ -31,6 +32,8 @@ pub(super) struct Job<'a> {
     base: String,
     reel: Reel,
     picture: Option<Arc<EncodedLoop>>,
+    /// Everybody who was heard, each with the name of a file.
+    voices: Vec<(Voice, String)>,
 }
 
 impl<'a> Job<'a> {
@@ -59,7 +62,10 @@ impl<'a> Job<'a> {
         } else {
             None
         };
-        Ok(Self { request, session, labels, archive, base, reel, picture })
+        let voices = stems::voices(session);
+        let names = stems::file_names(&base, &voices);
+        let voices = voices.into_iter().zip(names).collect();
+        Ok(Self { request, session, labels, archive, base, reel, picture, voices })
     }
 
     fn samples(&self) -> u64 {
@@ -70,7 +76,8 @@ impl<'a> Job<'a> {
     /// Samples that go by, over all passes.
     pub(super) fn work(&self) -> u64 {
         let copied = self.request.formats.iter().any(|format| self.request.is_copied(*format));
-        self.samples() * (u64::from(copied) + u64::from(!self.encodings().is_empty()))
+        let apart = if self.wants_stems() { 1 + self.voices.len() as u64 } else { 0 };
+        self.samples() * (u64::from(copied) + u64::from(!self.encodings().is_empty()) + apart)
     }
 
     /// Bytes that the files take, about and rather too many.
@@ -86,7 +93,8 @@ impl<'a> Job<'a> {
             let sound = format.bytes_a_second(self.request.bitrate).map_or(own, |bytes| bytes * seconds);
             if *format == Format::Mp4 { sound.saturating_add(video) } else { sound }
         };
-        self.request.formats.iter().map(file).fold(0, u64::saturating_add)
+        let apart = if self.wants_stems() { stems::needed(self.session, &self.archive.folder, seconds) } else { 0 };
+        self.request.formats.iter().map(file).fold(apart, u64::saturating_add)
     }
 
     /// A file of another making is never overwritten unasked; one that an export of this recording made may be looked at
@@ -112,6 +120,11 @@ impl<'a> Job<'a> {
             Format::Waveform => named(&["waveform.png", "peaks.json"]),
             Format::Speakers => named(&["speakers.json", "vtt"]),
             Format::Chapters => named(&["chapters.json", "youtube.txt"]),
+            Format::Stems if self.voices.is_empty() => Vec::new(),
+            Format::Stems => {
+                let beside = named(&["stem-mix.flac", "stems.json"]);
+                beside.into_iter().chain(self.voices.iter().map(|(_, name)| name.clone())).collect()
+            }
             format => named(&[format.name()]),
         }
     }
@@ -130,6 +143,9 @@ impl<'a> Job<'a> {
         let jobs = self.encodings();
         if !jobs.is_empty() {
             self.encode(jobs, &known, folder, progress, out)?;
+        }
+        if self.wants_stems() {
+            self.stems(&known, folder, progress, out)?;
         }
         for format in &self.request.formats {
             progress.check()?;
@@ -161,7 +177,7 @@ impl<'a> Job<'a> {
                 Format::Wav => EncodeFormat::Wav,
                 Format::M4a => EncodeFormat::M4a,
                 Format::Mp4 => EncodeFormat::Mp4(self.picture.clone()?),
-                Format::Waveform | Format::Speakers | Format::Chapters => return None,
+                Format::Waveform | Format::Speakers | Format::Stems | Format::Chapters => return None,
             };
             Some(EncodeJob { format, kbps: self.request.bitrate })
         });
@@ -216,6 +232,44 @@ impl<'a> Job<'a> {
         let mut reel = self.open(known)?;
         let report = encode(&mut reel, &plan, progress)?;
         self.take(folder, report.files, report.foreign, report.notes, out);
+        Ok(())
+    }
+
+    fn wants_stems(&self) -> bool {
+        self.request.formats.contains(&Format::Stems)
+    }
+
+    /// Each speaker apart, the mix, and the list.
+    fn stems(
+        &self,
+        known: &Known,
+        folder: &Arc<Folder>,
+        progress: &Progress,
+        out: &mut Exported,
+    ) -> Result<(), EpisodeError> {
+        if self.voices.is_empty() {
+            out.notes.push("No speaker was recorded apart: a source of separate speakers is needed.".to_owned());
+            return Ok(());
+        }
+        let labels = self.file_labels(known, self.part(known));
+        let plan = StemsPlan {
+            folder: folder.clone(),
+            mix: format!("{}.stem-mix", self.base),
+            voices: self.voices.clone(),
+            range: known.range,
+            overwrite: self.overwrite(),
+            labels: &labels,
+        };
+        let report = stems::make(&mut self.open(known)?, &plan, progress)?;
+        out.notes.extend(report.notes);
+        let Some(extent) = report.extent else { return Ok(()) };
+        let seconds = extent.length as f64 / f64::from(SAMPLE_RATE);
+        let part = PartFacts { origin: extent.origin, seconds, filled_seconds: 0.0 };
+        let mix = (report.files.len() > self.voices.len()).then(|| format!("{}.stem-mix.flac", self.base));
+        let list = stems::json(self.session, extent, mix.as_deref(), &self.voices);
+        let list = self.put(folder, &part_name(&self.base, 1, "stems.json"), list.as_bytes())?;
+        let files = report.files.into_iter().chain([list]);
+        out.files.extend(files.map(|file| self.made(Format::Stems, folder, file, part)));
         Ok(())
     }
 

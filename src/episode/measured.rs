@@ -151,7 +151,7 @@ impl Work<'_> {
                     self.progress.check()?;
                     ear.hear(frame)?;
                 }
-                ReelEvent::Foreign(_) => {}
+                ReelEvent::Pcm { .. } | ReelEvent::Foreign(_) => {}
             }
         }
         ear.end()?;

@@ -14,6 +14,7 @@ pub mod reel;
 pub mod scene;
 pub mod slate;
 pub mod speakers;
+mod stems;
 pub mod tags;
 pub mod waveform;
 

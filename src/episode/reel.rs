@@ -3,19 +3,20 @@
 //!
 //! Reads the archive and writes nothing. Knows no container. Memory holds one segment, whatever the length.
 
+mod track;
+
 use std::collections::VecDeque;
+
+use track::Track;
 
 use bytes::Bytes;
 
 use super::error::EpisodeError;
-use super::place::{Placing, place};
-use crate::gst::remux::{CapturedFrames, silent_frame};
+use super::place::Placing;
+use crate::gst::remux::CapturedFrames;
 use crate::media::{AAC_FRAME_SAMPLES, SAMPLE_RATE};
 use crate::recording::adts::{self, AacConfig};
 use crate::recording::{Archive, CaptureArchive, Folder, SegmentFact, sha256_hex};
-
-/// Longer holes are not filled with silence: nobody posts them, and a broken timestamp must not fill a disk.
-const LONGEST_FILL_SECONDS: u64 = 24 * 3600;
 
 /// Timestamps of a captured stream are rounded to milliseconds: one frame off is no hole.
 const CAPTURE_SLACK: u64 = 2;
@@ -47,6 +48,13 @@ pub enum ReelEvent {
     },
     /// One access unit of 1024 samples, without a header; silent where audio is missing.
     Frame(Bytes),
+    /// A captured stream of uncompressed sound, of which nothing else is on the reel.
+    Pcm {
+        /// Its path in the archive.
+        file: String,
+        /// Media time of its zero.
+        origin: i64,
+    },
     /// A captured stream that is no AAC and of which nothing is on the reel: its path in the archive.
     Foreign(String),
 }
@@ -69,22 +77,16 @@ enum Step {
     Frame(Bytes),
     Silence(Bytes, u64),
     Repeated,
+    Pcm(String, i64),
     Foreign(String),
-}
-
-/// Where frames are being put.
-#[derive(Debug)]
-struct Track {
-    config: AacConfig,
-    origin: i64,
-    frames: u64,
-    silent: Option<Bytes>,
 }
 
 /// A captured stream on its way.
 #[derive(Debug)]
 struct Stream {
     file: String,
+    /// Media time of its zero.
+    zero: i64,
     frames: CapturedFrames,
     known: Option<(Bytes, AacConfig)>,
 }
@@ -123,10 +125,9 @@ impl Reel {
         };
         let mut segments: Vec<SegmentFact> = found.segments.iter().filter(within).cloned().collect();
         segments.sort_by_key(|segment| (segment.media_time, segment.sequence));
-        let captured: f64 = found.captures.iter().filter_map(|capture| capture.seconds).sum();
-        let first = segments.first().map_or(0, |segment| segment.media_time);
-        let last = segments.iter().map(SegmentFact::end).max();
-        let last = last.unwrap_or((captured * f64::from(SAMPLE_RATE)) as i64);
+        let streams = captured(&found.captures);
+        let first = segments.first().map_or(streams.0, |segment| segment.media_time);
+        let last = segments.iter().map(SegmentFact::end).max().unwrap_or(streams.1);
         let captures = found.captures.clone();
         let length = |capture: &CaptureArchive| folder.open_path(&capture.file).and_then(|file| file.metadata());
         let streams = captures.iter().map(|capture| length(capture).map_or(0, |meta| meta.len()));
@@ -149,6 +150,16 @@ impl Reel {
     /// known.
     pub fn span(&self) -> (i64, i64) {
         self.span
+    }
+
+    /// The piece that was asked for.
+    pub(super) fn range(&self) -> Range {
+        self.range
+    }
+
+    /// The archive's folder.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// Bytes that are read, at most: no file that is copied from it becomes larger but by its silence and its index.
@@ -186,6 +197,7 @@ impl Reel {
                     self.tally = Tally::default();
                     return Some(ReelEvent::Part { config, origin });
                 }
+                Step::Pcm(file, origin) => return Some(ReelEvent::Pcm { file, origin }),
                 Step::Foreign(file) => return Some(ReelEvent::Foreign(file)),
             }
         }
@@ -301,9 +313,12 @@ impl Reel {
         let length = self.folder.open_path(&capture.file).and_then(|file| file.metadata()).map_or(0, |m| m.len());
         if length == 0 {
             self.note(format!("{} is empty.", capture.file));
-        } else if holds_aac(&self.folder, &capture.file) {
+        } else if holds(&self.folder, &capture.file, b"A_AAC") {
             let frames = CapturedFrames::open(&self.folder.path().join(&capture.file))?;
-            self.stream = Some(Stream { file: capture.file, frames, known: None });
+            let zero = capture.media_time.unwrap_or(0);
+            self.stream = Some(Stream { file: capture.file, zero, frames, known: None });
+        } else if holds(&self.folder, &capture.file, b"A_PCM") {
+            self.waiting.push_back(Step::Pcm(capture.file, capture.media_time.unwrap_or(0)));
         } else {
             self.waiting.push_back(Step::Foreign(capture.file));
         }
@@ -327,6 +342,7 @@ impl Reel {
         };
         stream.known = Some((frame.config, config));
         let at = (u128::from(frame.nanos) * u128::from(SAMPLE_RATE) / 1_000_000_000) as i64;
+        let at = at.saturating_add(stream.zero);
         if !self.is_outside(at, config) {
             match self.seek(config, at, CAPTURE_SLACK)? {
                 0 => self.push(frame.data),
@@ -360,25 +376,14 @@ impl Iterator for Reel {
     }
 }
 
-impl Track {
-    /// Where a frame at media time `at` belongs.
-    fn place(&self, at: i64, slack: u64) -> Placing {
-        let rate = i128::from(self.config.sample_rate);
-        let unit = i128::from(SAMPLE_RATE) * AAC_FRAME_SAMPLES as i128;
-        let ahead = i128::from(at.saturating_sub(self.origin));
-        let expected = (ahead * rate + unit / 2).div_euclid(unit);
-        let longest = LONGEST_FILL_SECONDS * u64::from(self.config.sample_rate) / AAC_FRAME_SAMPLES;
-        place(expected.clamp(i64::MIN.into(), i64::MAX.into()) as i64, self.frames, slack, longest)
-    }
-
-    fn silence(&mut self) -> Result<Bytes, EpisodeError> {
-        let frame = match &self.silent {
-            Some(frame) => frame.clone(),
-            None => silent_frame(self.config.sample_rate, self.config.channels)?,
-        };
-        self.silent = Some(frame.clone());
-        Ok(frame)
-    }
+/// Where captured streams begin and end, as far as that is known: one whose place is not goes on from the one before.
+fn captured(captures: &[CaptureArchive]) -> (i64, i64) {
+    let first = captures.first().and_then(|capture| capture.media_time).unwrap_or(0);
+    let behind = |end: i64, capture: &CaptureArchive| {
+        let length = (capture.seconds.unwrap_or(0.0) * f64::from(SAMPLE_RATE)) as i64;
+        capture.media_time.unwrap_or(end).saturating_add(length).max(end)
+    };
+    (first, captures.iter().fold(first, behind))
 }
 
 /// Length of `frames` frames in media time, rounded down.
@@ -387,9 +392,9 @@ fn samples(frames: u64, config: AacConfig) -> i64 {
     i64::try_from(samples / u128::from(config.sample_rate)).unwrap_or(i64::MAX)
 }
 
-/// Whether the stream's header names AAC as its codec.
-fn holds_aac(folder: &Folder, file: &str) -> bool {
+/// Whether the stream's header names `codec`.
+fn holds(folder: &Folder, file: &str, codec: &[u8; 5]) -> bool {
     const HEADER: u64 = 64 << 10;
     let Ok(bytes) = folder.read(file, HEADER) else { return false };
-    bytes.windows(5).any(|window| window == b"A_AAC")
+    bytes.windows(5).any(|window| window == codec)
 }

@@ -28,13 +28,15 @@ pub enum Format {
     Waveform,
     /// Who spoke when: JSON and WebVTT.
     Speakers,
+    /// Each speaker apart and the mix, for an editor: FLAC files of one length, and a list.
+    Stems,
     /// The chapters: Podcasting 2.0 JSON and lines for a description.
     Chapters,
 }
 
 impl Format {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::M4a,
         Self::Mp3,
         Self::Opus,
@@ -43,6 +45,7 @@ impl Format {
         Self::Mp4,
         Self::Waveform,
         Self::Speakers,
+        Self::Stems,
         Self::Chapters,
     ];
 
@@ -57,6 +60,7 @@ impl Format {
             Self::Mp4 => "mp4",
             Self::Waveform => "waveform",
             Self::Speakers => "speakers",
+            Self::Stems => "stems",
             Self::Chapters => "chapters",
         }
     }
@@ -71,6 +75,8 @@ impl Format {
             Self::Flac => Some(150_000),
             Self::Wav => Some(192_000),
             Self::Waveform | Self::Speakers | Self::Chapters => Some(400),
+            // What speakers' files take depends on how much each said.
+            Self::Stems => Some(0),
         }
     }
 }

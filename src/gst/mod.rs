@@ -11,8 +11,10 @@ mod template;
 
 pub mod aac_encode;
 pub mod decode;
+pub mod decode_capture;
 pub mod decode_file;
 pub mod decode_frames;
+pub mod decode_opus;
 pub mod elements;
 pub mod episode_encode;
 pub mod measure;

@@ -6,11 +6,12 @@ use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 use tokio::sync::mpsc;
 
 use super::samples::clock_time;
-use super::{GstError, Pipeline, Template};
+use super::{GstError, Hole, Pipeline, Template};
+use crate::media::StereoSample;
 
 const TEMPLATE: Template = Template::new("pcm_capture", include_str!("../../pipelines/pcm_capture.launch"));
 
-/// A running capture of mono samples, uncompressed: nothing waits inside an encoder when the process is killed.
+/// A running capture of samples, uncompressed: nothing waits inside an encoder when the process is killed.
 #[derive(Debug)]
 pub struct PcmCapture {
     input: AppSrc,
@@ -19,12 +20,24 @@ pub struct PcmCapture {
 }
 
 impl PcmCapture {
-    /// Starts one that sends a Matroska byte stream to `output`, from its first byte on.
+    /// Starts one of mono samples that sends a Matroska byte stream to `output`, from its first byte on.
     ///
     /// # Errors
     /// When an element is missing (with its package) or refuses to start.
-    pub fn new(output: mpsc::UnboundedSender<Bytes>) -> Result<Self, GstError> {
-        let pipeline = TEMPLATE.build(&[])?;
+    pub fn mono(output: mpsc::UnboundedSender<Bytes>) -> Result<Self, GstError> {
+        Self::start(output, 1)
+    }
+
+    /// The same of stereo samples.
+    ///
+    /// # Errors
+    /// As [`PcmCapture::mono`].
+    pub fn stereo(output: mpsc::UnboundedSender<Bytes>) -> Result<Self, GstError> {
+        Self::start(output, 2)
+    }
+
+    fn start(output: mpsc::UnboundedSender<Bytes>, channels: i64) -> Result<Self, GstError> {
+        let pipeline = TEMPLATE.build(&[("channels", Hole::Int(channels))])?;
         let input: AppSrc = pipeline.element("in")?;
         let sink: AppSink = pipeline.element("capture")?;
         let forward = move |sink: &AppSink| {
@@ -38,17 +51,25 @@ impl PcmCapture {
         Ok(Self { input, pushed: 0, _pipeline: pipeline })
     }
 
-    /// Appends samples (48 kHz, mono, within -1.0..=1.0). Never blocks.
+    /// Appends samples to a mono capture (48 kHz, within -1.0..=1.0). Never blocks.
     pub fn push(&mut self, samples: &[f32]) {
-        let bytes: Vec<u8> =
-            samples.iter().flat_map(|value| ((value * f32::from(i16::MAX)) as i16).to_le_bytes()).collect();
+        self.append(samples.iter(), samples.len());
+    }
+
+    /// Appends samples to a stereo capture (48 kHz, within -1.0..=1.0). Never blocks.
+    pub fn push_stereo(&mut self, samples: &[StereoSample]) {
+        self.append(samples.iter().flatten(), samples.len());
+    }
+
+    fn append<'a>(&mut self, values: impl Iterator<Item = &'a f32>, count: usize) {
+        let bytes: Vec<u8> = values.flat_map(|value| ((value * f32::from(i16::MAX)) as i16).to_le_bytes()).collect();
         let mut buffer = gst::Buffer::from_mut_slice(bytes);
         {
             let buffer = buffer.get_mut().expect("a new buffer has one owner");
             buffer.set_pts(clock_time(self.pushed));
-            buffer.set_duration(clock_time(samples.len() as u64));
+            buffer.set_duration(clock_time(count as u64));
         }
-        self.pushed += samples.len() as u64;
+        self.pushed += count as u64;
         if self.input.push_buffer(buffer).is_err() {
             tracing::warn!("The capture did not take samples.");
         }
@@ -65,7 +86,7 @@ mod tests {
     async fn a_second_is_in_the_recording_before_the_next_one_comes() {
         super::super::init().expect("GStreamer");
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let mut capture = PcmCapture::new(sender).expect("a capture");
+        let mut capture = PcmCapture::mono(sender).expect("a capture");
         let mut kept = Vec::new();
         for index in 0..3 {
             capture.push(&crate::ruler::second(index));

@@ -26,7 +26,7 @@ const MOST_ENTRIES: usize = 20_000;
 const TOLD: usize = 3;
 
 /// Formats of exports that hold the audio, and not only a picture or a list.
-const AUDIO_FORMATS: [&str; 6] = ["m4a", "mp3", "opus", "flac", "wav", "mp4"];
+const AUDIO_FORMATS: [&str; 7] = ["m4a", "mp3", "opus", "flac", "wav", "mp4", "stems"];
 
 /// An archive in a few figures.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -124,14 +124,15 @@ impl Summary {
     }
 }
 
-/// Bytes of segments, finished files and streams; a stream's and an export's as they lie on the disk.
+/// Bytes of segments, finished files and streams (speakers' own among them); a stream's and an export's as they lie on the disk.
 fn bytes_of(archive: &Archive) -> u64 {
     let sessions = || archive.sessions.iter();
     let segments: u64 = sessions().flat_map(|session| &session.segments).map(|segment| segment.bytes).sum();
     let episodes: u64 = archive.episodes.values().map(|episode| episode.bytes).sum();
     let captures = sessions().flat_map(|session| &session.captures).map(|capture| &capture.file);
+    let stems = sessions().flat_map(|session| &session.stems).map(|stem| &stem.start.file);
     let exports = archive.exports.iter().map(|export| &export.file).filter(|file| folder::is_inside(file));
-    let mut others: Vec<&String> = captures.chain(exports).collect();
+    let mut others: Vec<&String> = captures.chain(stems).chain(exports).collect();
     others.sort_unstable();
     others.dedup();
     let length = |file: &String| archive.folder.join(file).symlink_metadata().map_or(0, |meta| meta.len());

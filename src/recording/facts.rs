@@ -7,6 +7,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::stems::{SpeakerFact, StemEnd, StemStart};
+
 /// What one line of the journal says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -45,6 +47,9 @@ pub enum Fact {
         session: String,
         /// Path inside the archive.
         file: String,
+        /// Media time of its zero, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        media_time: Option<i64>,
     },
     /// That stream is over.
     CaptureEnded {
@@ -63,6 +68,21 @@ pub enum Fact {
         session: String,
         /// How many.
         bytes: u64,
+        /// Why.
+        cause: String,
+    },
+    /// Somebody came into a session, left it or took another name.
+    Speaker(SpeakerFact),
+    /// One speaker's packets begin in a file of their own.
+    StemStarted(StemStart),
+    /// That file is whole.
+    StemEnded(StemEnd),
+    /// Speakers' packets were lost before they could be kept.
+    StemsLost {
+        /// The session's id.
+        session: String,
+        /// How many.
+        packets: u64,
         /// Why.
         cause: String,
     },

@@ -64,7 +64,8 @@ fn listed(archive: &Archive) -> HashSet<&str> {
     let sessions = || archive.sessions.iter();
     let segments = sessions().flat_map(|session| session.segments.iter().map(|segment| segment.file.as_str()));
     let captures = sessions().flat_map(|session| session.captures.iter().map(|capture| capture.file.as_str()));
-    segments.chain(captures).chain(archive.episodes.keys().map(String::as_str)).collect()
+    let stems = sessions().flat_map(|session| session.stems.iter().map(|stem| stem.start.file.as_str()));
+    segments.chain(captures).chain(stems).chain(archive.episodes.keys().map(String::as_str)).collect()
 }
 
 fn walk(folder: &Folder, prefix: &str, depth: usize, visit: &mut impl FnMut(String, Kind) -> bool) -> io::Result<bool> {
@@ -85,8 +86,8 @@ fn by_name(path: &str, kind: Kind) -> Owner {
     let names: Vec<&str> = path.split('/').collect();
     let last = names.last().copied().unwrap_or_default();
     match (kind, &names[..]) {
-        (Kind::Folder, ["segments" | "capture" | "measure" | "export"]) => Owner::Archive,
-        (Kind::Folder, ["segments", session]) if folder::is_plain(session) => Owner::Archive,
+        (Kind::Folder, ["segments" | "capture" | "stems" | "measure" | "export"]) => Owner::Archive,
+        (Kind::Folder, ["segments" | "stems", session]) if folder::is_plain(session) => Owner::Archive,
         (Kind::File, _) if last.starts_with('.') && (last.ends_with(".part") || last.ends_with(".scratch")) => {
             Owner::HalfMade
         }
@@ -96,6 +97,9 @@ fn by_name(path: &str, kind: Kind) -> Owner {
         // Derived: it is made again where it is wanted.
         (Kind::File, ["measure", name]) if name.ends_with(".jsonl") => Owner::Archive,
         (Kind::File, ["segments", session, name]) if folder::is_plain(session) && is_segment(name) => Owner::Unlisted,
+        (Kind::File, ["stems", session, name]) if folder::is_plain(session) && name.ends_with(".opus") => {
+            Owner::Unlisted
+        }
         (Kind::File, ["capture", name]) if name.ends_with(".mka") => Owner::Unlisted,
         _ => Owner::Foreign,
     }
@@ -131,6 +135,9 @@ mod tests {
             ("export", Folder, Archive),
             ("export/evening.mp3", File, Foreign),
             ("capture/x-0001.mka", File, Unlisted),
+            ("stems/1y", Folder, Archive),
+            ("stems/1y/ann-0001.opus", File, Unlisted),
+            ("stems/1y/ann.txt", File, Foreign),
             ("my notes.txt", File, Foreign),
         ] {
             assert_eq!(by_name(path, kind), owner, "{path}");

@@ -19,6 +19,7 @@ mod reader;
 pub mod removal;
 pub mod retention;
 pub mod room;
+mod stems;
 mod store;
 pub mod verify;
 mod writer;
@@ -42,6 +43,7 @@ pub use folder::{Folder, folder_name, is_inside, is_plain};
 pub use journal::file_of as journal_file;
 pub use line::{Entry, FORMAT_VERSION, LineError, decode, hex, sha256_hex};
 pub use reader::{Archive, CaptureArchive, Damage, ResumeState, Scan, SessionArchive, scan};
+pub use stems::{NewStem, PlacedPacket, SpeakerChange, SpeakerFact, StemArchive, StemEnd, StemReader, StemStart};
 pub use writer::Limits;
 
 use crate::alert::{Events, Report};
@@ -139,6 +141,7 @@ impl Recording {
             clock: with.clock.clone(),
             limits: with.limits,
             retry_at: None,
+            stem_bytes: 0,
         };
         let thread = std::thread::Builder::new().name("recording".to_owned());
         thread.spawn(move || writer.run()).map_err(RecordingError::io("the recording's thread could not start"))?;
@@ -186,17 +189,31 @@ impl Recording {
         self.send(Command::Fact(Fact::Gap(gap)));
     }
 
-    /// Appends to the session's captured Matroska stream; a new header begins a new file.
-    pub fn capture(&self, session: &str, bytes: Bytes) {
+    /// Appends to the session's captured Matroska stream; a new header begins a new file, whose zero is `media_time` where
+    /// that is known.
+    pub fn capture(&self, session: &str, bytes: Bytes, media_time: Option<i64>) {
         let session = session.to_owned();
         if self.has_room(bytes.len()) {
-            return self.send(Command::Capture { session, bytes });
+            return self.send(Command::Capture { session, bytes, media_time });
         }
         let (bytes, cause) = (bytes.len() as u64, self.queue.cause().to_owned());
         self.send(Command::Fact(Fact::CaptureLost { session, bytes, cause }));
     }
 
-    /// The session's captured stream is over, as when its connection is lost.
+    /// Keeps a speaker's packet.
+    pub fn stem(&self, stem: NewStem) {
+        if self.has_room(stem.data.len()) {
+            return self.send(Command::Stem(Box::new(stem)));
+        }
+        self.queue.lost_stems.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Who is in a session at a media time, each with id and name. Only news are written.
+    pub fn speakers(&self, session: &str, now: Vec<(String, String)>, media_time: i64) {
+        self.send(Command::Speakers { session: session.to_owned(), now, media_time });
+    }
+
+    /// The session's captured stream and those of its speakers are over, as when its connection is lost.
     pub fn end_capture(&self, session: &str) {
         self.send(Command::EndCapture { session: session.to_owned() });
     }

@@ -18,6 +18,7 @@ use super::folder::Folder;
 use super::gaps;
 use super::journal;
 use super::line::{self, Entry, LineError, MAX_LINE};
+use super::stems::{SpeakerFact, StemArchive};
 use crate::status::Gap;
 
 /// What was seen of a journal on the way through it.
@@ -131,6 +132,10 @@ pub struct SessionArchive {
     pub repair: Option<RepairFact>,
     /// Encoded streams, one file each.
     pub captures: Vec<CaptureArchive>,
+    /// Who came, left and took another name, in order.
+    pub speakers: Vec<SpeakerFact>,
+    /// Speakers' own streams, one file each.
+    pub stems: Vec<StemArchive>,
     /// The last entry that counts for going on.
     last: Option<(u64, i64)>,
     /// Files of kept segments.
@@ -144,6 +149,8 @@ pub struct CaptureArchive {
     pub file: String,
     /// When it began.
     pub started_at: Option<Timestamp>,
+    /// Media time of its zero, where that is known.
+    pub media_time: Option<i64>,
     /// Seconds of arrival; none if it was cut off by a crash.
     pub seconds: Option<f64>,
     /// Bytes that were lost inside it.
@@ -216,8 +223,8 @@ impl Archive {
             Fact::Segment(segment) => self.session_mut(&segment.session, at).keep(segment),
             Fact::Missing(missing) => self.session_mut(&missing.session, at).give_up(missing),
             Fact::Gap(gap) => self.session_mut(&gap.session, at).gaps.push(gap),
-            Fact::CaptureStarted { session, file } => {
-                let capture = CaptureArchive { file, started_at: Some(at), ..CaptureArchive::default() };
+            Fact::CaptureStarted { session, file, media_time } => {
+                let capture = CaptureArchive { file, started_at: Some(at), media_time, ..CaptureArchive::default() };
                 self.session_mut(&session, at).captures.push(capture);
             }
             Fact::CaptureEnded { session, file, seconds, .. } => {
@@ -231,6 +238,17 @@ impl Archive {
                     capture.lost_bytes += bytes;
                 }
             }
+            Fact::Speaker(speaker) => self.session_mut(&speaker.session.clone(), at).speakers.push(speaker),
+            Fact::StemStarted(start) => {
+                let stems = &mut self.session_mut(&start.session.clone(), at).stems;
+                stems.push(StemArchive { start, started_at: Some(at), end: None });
+            }
+            Fact::StemEnded(end) => {
+                let stems = &mut self.session_mut(&end.session.clone(), at).stems;
+                if let Some(stem) = stems.iter_mut().find(|stem| stem.start.file == end.file) {
+                    stem.end = Some(end);
+                }
+            }
             Fact::Episode(episode) => {
                 self.episodes.insert(episode.file.clone(), episode);
             }
@@ -241,7 +259,7 @@ impl Archive {
                 session.repair = Some(repair);
             }
             Fact::Keep { keep } => self.keep = keep,
-            Fact::State { .. } | Fact::Suspended | Fact::Note { .. } | Fact::Unknown => {}
+            Fact::State { .. } | Fact::StemsLost { .. } | Fact::Suspended | Fact::Note { .. } | Fact::Unknown => {}
         }
     }
 

@@ -18,6 +18,7 @@ use super::journal::Journal;
 use super::line::sha256_hex;
 use super::lock::Lock;
 use super::reader::Archive;
+use super::stems::Stems;
 use crate::clock::Clock;
 
 /// The model of the archive, shared between the writer and its handle.
@@ -35,12 +36,13 @@ const NAMES_LIMIT: usize = 100;
 /// The open archive.
 #[derive(Debug)]
 pub(super) struct Store {
-    folder: Folder,
+    pub(super) folder: Folder,
     journal: Journal,
-    model: Model,
-    clock: Clock,
+    pub(super) model: Model,
+    pub(super) clock: Clock,
     min_free: u64,
     captures: HashMap<String, Capture>,
+    pub(super) stems: Stems,
     _lock: Lock,
 }
 
@@ -89,7 +91,7 @@ impl Store {
 
     fn new(folder: Folder, journal: Journal, model: Archive, min_free: u64, clock: Clock, lock: Lock) -> Self {
         let model = Arc::new(Mutex::new(model));
-        Self { folder, journal, model, clock, min_free, captures: HashMap::new(), _lock: lock }
+        Self { folder, journal, model, clock, min_free, captures: HashMap::new(), stems: Stems::default(), _lock: lock }
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -192,8 +194,9 @@ impl Store {
         None
     }
 
-    /// Appends to the session's captured stream. A Matroska header begins a new file. The seconds that were added.
-    pub(super) fn capture(&mut self, session: &str, bytes: &Bytes) -> io::Result<f64> {
+    /// Appends to the session's captured stream. A Matroska header begins a new file, whose zero is `media_time`. The
+    /// seconds that were added.
+    pub(super) fn capture(&mut self, session: &str, bytes: &Bytes, media_time: Option<i64>) -> io::Result<f64> {
         self.check_room(bytes.len())?;
         if Capture::begins(bytes) {
             self.end_capture(session)?;
@@ -202,7 +205,8 @@ impl Store {
             let count = lock(&self.model).session(session).map_or(0, |session| session.captures.len());
             let (capture, name) = Capture::create(&self.folder.folder("capture")?, &folder_name(session), count)?;
             let file = format!("capture/{name}");
-            if let Err(error) = self.fact(Fact::CaptureStarted { session: session.to_owned(), file }) {
+            let started = Fact::CaptureStarted { session: session.to_owned(), file, media_time };
+            if let Err(error) = self.fact(started) {
                 self.folder.folder("capture")?.remove(&name)?;
                 return Err(error);
             }
@@ -230,7 +234,7 @@ impl Store {
         sessions.iter().try_for_each(|session| self.end_capture(session))
     }
 
-    fn check_room(&self, bytes: usize) -> io::Result<()> {
+    pub(super) fn check_room(&self, bytes: usize) -> io::Result<()> {
         let free = self.folder.free_bytes()?;
         if free < self.min_free.saturating_add(bytes as u64) {
             let text = format!("{free} bytes are free and {} shall stay free", self.min_free);
@@ -283,6 +287,8 @@ fn bounded(mut fact: Fact) -> Fact {
             missing.names.iter_mut().for_each(text);
         }
         Fact::Gap(gap) => text(&mut gap.cause),
+        Fact::Speaker(speaker) => [&mut speaker.speaker, &mut speaker.name].into_iter().for_each(text),
+        Fact::StemStarted(start) => text(&mut start.speaker),
         Fact::State { state, words } => [state, words].into_iter().for_each(text),
         Fact::CaptureLost { cause, .. } => text(cause),
         Fact::Mark(mark) => text(&mut mark.title),

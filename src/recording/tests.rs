@@ -157,10 +157,10 @@ async fn each_captured_stream_has_its_own_file_and_every_byte() {
     let recording = Recording::create(&config(temp.path()), show(), quick()).expect("a recording");
     let header = |n: u8| Bytes::from(vec![0x1A, 0x45, 0xDF, 0xA3, n]);
     for bytes in [header(1), Bytes::from_static(b"one"), header(2), Bytes::from_static(b"two")] {
-        recording.capture("s", bytes);
+        recording.capture("s", bytes, None);
     }
     recording.end_capture("s");
-    recording.capture("s", header(3));
+    recording.capture("s", header(3), Some(96_000));
     recording.close(Closing::Ended).await.expect("an end");
     let archive = Archive::read(recording.folder()).expect("an archive");
     let files: Vec<String> = archive.sessions[0].captures.iter().map(|capture| capture.file.clone()).collect();

@@ -125,8 +125,18 @@ struct Check<'a> {
     sha256: &'a str,
     /// The segment, if it is one.
     segment: Option<&'a SegmentFact>,
-    /// An export may be moved or changed: it is the operator's.
-    is_export: bool,
+    keeper: Keeper,
+}
+
+/// Whose a file is, and thus what it means if it is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeper {
+    /// The recording's own: nothing brings it back but a repair.
+    Recording,
+    /// Made from the recording: it can be made again.
+    Made,
+    /// The operator's: an export may be moved or changed.
+    Operator,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -144,17 +154,20 @@ fn checks(archive: &Archive) -> Vec<Check<'_>> {
         bytes: segment.bytes,
         sha256: &segment.sha256,
         segment: Some(segment),
-        is_export: false,
+        keeper: Keeper::Recording,
     });
-    let episodes = archive.episodes.values().map(|episode| (&episode.file, episode.bytes, &episode.sha256, false));
+    let stems = archive.sessions.iter().flat_map(|session| &session.stems).filter_map(|stem| stem.end.as_ref());
+    let stems = stems.map(|end| (&end.file, end.bytes, &end.sha256, Keeper::Recording));
+    let episodes =
+        archive.episodes.values().map(|episode| (&episode.file, episode.bytes, &episode.sha256, Keeper::Made));
     // The newest word for a file counts.
     let newest = |at: usize| archive.exports[at + 1..].iter().all(|later| later.file != archive.exports[at].file);
     let exports =
         archive.exports.iter().enumerate().filter(|(at, export)| newest(*at) && folder::is_inside(&export.file));
-    let exports = exports.map(|(_, export)| (&export.file, export.bytes, &export.sha256, true));
-    let files = episodes.chain(exports);
+    let exports = exports.map(|(_, export)| (&export.file, export.bytes, &export.sha256, Keeper::Operator));
+    let files = stems.chain(episodes).chain(exports);
     segments
-        .chain(files.map(|(file, bytes, sha256, is_export)| Check { file, bytes, sha256, segment: None, is_export }))
+        .chain(files.map(|(file, bytes, sha256, keeper)| Check { file, bytes, sha256, segment: None, keeper }))
         .collect()
 }
 
@@ -279,11 +292,11 @@ impl Verification {
                 return;
             }
             (_, Some(segment)) => self.damaged.push(segment.clone()),
-            (Outcome::Missing, None) if check.is_export => return,
-            (Outcome::Missing, None) => {
+            (Outcome::Missing, None) if check.keeper == Keeper::Operator => return,
+            (Outcome::Missing, None) if check.keeper == Keeper::Made => {
                 return self.notes.push(format!("{} is gone; it can be made again", check.file));
             }
-            (Outcome::Altered, None) if check.is_export => {
+            (Outcome::Altered, None) if check.keeper == Keeper::Operator => {
                 return self.notes.push(format!("{} was altered since it was exported", check.file));
             }
             _ => {}
@@ -298,9 +311,12 @@ impl Verification {
 
     /// Finds what lies in the folder and is not listed, and streams that are not there.
     fn look_around(&mut self, root: &Folder, archive: &Archive) -> io::Result<()> {
-        for capture in archive.sessions.iter().flat_map(|session| &session.captures) {
-            if root.open_path(&capture.file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-                self.fault(FaultKind::Missing, &capture.file, "is missing".to_owned());
+        let captures = archive.sessions.iter().flat_map(|session| &session.captures).map(|capture| &capture.file);
+        // Those that ended have a checksum.
+        let stems = archive.sessions.iter().flat_map(|session| &session.stems).filter(|stem| stem.end.is_none());
+        for file in captures.chain(stems.map(|stem| &stem.start.file)) {
+            if root.open_path(file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+                self.fault(FaultKind::Missing, file, "is missing".to_owned());
             }
         }
         let mut half_made = 0;

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::error::Trouble;
 use super::facts::{Fact, NewSegment, SessionFact};
+use super::stems::NewStem;
 use super::store::{Store, lock};
 use crate::alert::{Events, Report};
 use crate::clock::Clock;
@@ -45,7 +46,17 @@ pub(super) enum Command {
     Capture {
         session: String,
         bytes: Bytes,
+        /// Media time of the stream's zero, where that is known.
+        media_time: Option<i64>,
     },
+    Stem(Box<NewStem>),
+    /// Who is in a session, each with id and name, at a media time.
+    Speakers {
+        session: String,
+        now: Vec<(String, String)>,
+        media_time: i64,
+    },
+    /// The session's streams are over: its capture, and every speaker's.
     EndCapture {
         session: String,
     },
@@ -62,10 +73,12 @@ pub(super) enum Command {
 impl Command {
     /// What it holds in memory, roughly.
     pub(super) fn cost(&self) -> usize {
-        512 + match self {
-            Self::Segment(segment) => segment.bytes.len(),
-            Self::Capture { bytes, .. } => bytes.len(),
-            _ => 0,
+        match self {
+            Self::Segment(segment) => 512 + segment.bytes.len(),
+            Self::Capture { bytes, .. } => 512 + bytes.len(),
+            // Hundreds a second.
+            Self::Stem(stem) => 256 + stem.data.len(),
+            _ => 512,
         }
     }
 }
@@ -79,6 +92,8 @@ pub(super) struct Queue {
     cause: Mutex<Option<&'static str>>,
     /// Whether the loss of something was reported.
     pub(super) losing: AtomicBool,
+    /// Speakers' packets that were lost because too much waited.
+    pub(super) lost_stems: AtomicU64,
 }
 
 impl Queue {
@@ -105,6 +120,17 @@ pub(super) struct Writer {
     pub(super) limits: Limits,
     /// When to try again, while the disk refuses.
     pub(super) retry_at: Option<Instant>,
+    /// Bytes of speakers' files that the status does not count yet.
+    pub(super) stem_bytes: u64,
+}
+
+/// What a command added to the archive.
+#[derive(Debug, Default)]
+struct Added {
+    /// Seconds of a captured stream.
+    seconds: f64,
+    /// Bytes of speakers' files.
+    bytes: u64,
 }
 
 impl Writer {
@@ -153,9 +179,9 @@ impl Writer {
     fn drain(&mut self) -> Option<oneshot::Sender<bool>> {
         while let Some(mut command) = self.backlog.pop_front() {
             match self.execute(&mut command) {
-                Ok(captured) => {
+                Ok(added) => {
                     self.queue.held.fetch_sub(command.cost(), Ordering::Relaxed);
-                    self.on_success(&command, captured);
+                    self.on_success(&command, added);
                     if let Command::Close { done, .. } = command {
                         return Some(done);
                     }
@@ -170,14 +196,27 @@ impl Writer {
         None
     }
 
-    /// Does it; the seconds of a captured stream that it added.
-    fn execute(&mut self, command: &mut Command) -> io::Result<f64> {
+    /// Does it; what it added.
+    fn execute(&mut self, command: &mut Command) -> io::Result<Added> {
         match command {
             Command::Fact(fact) => self.store.fact(fact.clone())?,
             Command::Session(info) => self.store.session(info)?,
             Command::Segment(segment) => self.store.segment(segment)?,
-            Command::Capture { session, bytes } => return self.store.capture(session, bytes),
-            Command::EndCapture { session } => self.store.end_capture(session)?,
+            Command::Capture { session, bytes, media_time } => {
+                return Ok(Added { seconds: self.store.capture(session, bytes, *media_time)?, bytes: 0 });
+            }
+            Command::Stem(stem) => {
+                let lost = self.queue.lost_stems.swap(0, Ordering::Relaxed);
+                if lost > 0 {
+                    self.store.lose_stems(&stem.session, lost, self.queue.cause());
+                }
+                return Ok(Added { seconds: 0.0, bytes: self.store.stem(stem)? });
+            }
+            Command::Speakers { session, now, media_time } => self.store.speakers(session, now, *media_time)?,
+            Command::EndCapture { session } => {
+                self.store.end_capture(session)?;
+                self.store.end_stems(Some(session))?;
+            }
             Command::Flush(done) => {
                 if done.take().is_some_and(|done| done.send(()).is_err()) {
                     tracing::debug!("Nobody waits for the recording any more.");
@@ -185,23 +224,32 @@ impl Writer {
             }
             Command::Close { fact, .. } => {
                 self.store.end_captures()?;
+                self.store.end_stems(None)?;
                 if let Some(fact) = fact {
                     self.store.fact(fact.clone())?;
                 }
             }
         }
-        Ok(0.0)
+        Ok(Added::default())
     }
 
-    fn on_success(&mut self, command: &Command, captured: f64) {
+    fn on_success(&mut self, command: &Command, added: Added) {
         if self.retry_at.take().is_some() {
             self.queue.set_cause(None);
             self.queue.losing.store(false, Ordering::Relaxed);
             self.events.info("recording.back", "recording", "The recording is being written again.");
             self.status.send_modify(|status| status.error = None);
         }
-        let store = &self.store;
-        self.status.send_modify(|status| update(status, store, command, captured));
+        if matches!(command, Command::Stem(_)) {
+            // Nobody needs to hear of each of hundreds a second.
+            self.stem_bytes += added.bytes;
+            return;
+        }
+        let (store, stem_bytes) = (&self.store, std::mem::take(&mut self.stem_bytes));
+        self.status.send_modify(|status| {
+            status.bytes += stem_bytes;
+            update(status, store, command, added.seconds);
+        });
     }
 
     fn on_failure(&mut self, error: &io::Error) {
@@ -225,7 +273,11 @@ impl Writer {
         let now = self.clock.now();
         let over = |command: &Command| matches!(command, Command::Close { until, .. } if now >= *until);
         let place = self.backlog.iter().position(over)?;
-        let lost = self.backlog.iter().filter(|c| matches!(c, Command::Segment(_) | Command::Capture { .. })).count();
+        let lost = self
+            .backlog
+            .iter()
+            .filter(|c| matches!(c, Command::Segment(_) | Command::Capture { .. } | Command::Stem(_)))
+            .count();
         let message = format!("The recording was closed with {lost} pieces that could not be written.");
         self.events.error("recording.lost", "recording", message, Some("free some space before the next show"));
         match self.backlog.remove(place) {
@@ -240,8 +292,10 @@ pub(super) fn status_of(store: &Store) -> RecordingStatus {
     let model = lock(store.model());
     let segments = || model.sessions.iter().flat_map(|session| &session.segments);
     let captured = || model.sessions.iter().flat_map(|session| &session.captures);
+    let stems = model.sessions.iter().flat_map(|session| &session.stems).map(|stem| &stem.start.file);
+    let streams = captured().map(|capture| &capture.file).chain(stems);
     let captured_bytes: u64 =
-        captured().filter_map(|capture| store.path().join(&capture.file).metadata().ok()).map(|meta| meta.len()).sum();
+        streams.filter_map(|file| store.path().join(file).metadata().ok()).map(|meta| meta.len()).sum();
     let path = |file: &String| model.folder.join(file).display().to_string();
     RecordingStatus {
         folder: Some(model.folder.display().to_string()),

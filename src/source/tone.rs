@@ -36,7 +36,7 @@ impl ToneSource {
         };
         send(&context, SourceEvent::Session(info)).await?;
         let (sender, mut captured) = mpsc::unbounded_channel();
-        let mut capture = PcmCapture::new(sender).map_err(|error| SourceError::operator(error.to_string()))?;
+        let mut capture = PcmCapture::mono(sender).map_err(|error| SourceError::operator(error.to_string()))?;
         let resume = context.resume.as_ref().filter(|resume| resume.session_id == ID);
         let first = resume.map_or(0, |resume| (resume.media_time + RATE - 1).div_euclid(RATE));
         let last = self.duration.map(|duration| duration.as_secs() as i64);

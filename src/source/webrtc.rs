@@ -5,6 +5,5 @@
 mod envelope;
 mod level;
 pub mod mix;
-mod opus;
 mod place;
 pub mod room;

@@ -1,6 +1,6 @@
 //! The source `janus` against a real gateway: who comes is heard, who leaves is not, and nobody hears a click.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spacebridge::clock::Clock;
 use spacebridge::media::{SAMPLE_RATE, StereoSample};
@@ -11,14 +11,18 @@ use spacebridge::source::janus::client::{Login, POLL_PATIENCE};
 use spacebridge::source::{Source as _, SourceContext, SourceEnd, SourceError, SourceEvent, Speaker};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::support::janus::{Janus, Publisher, ROOM};
+use crate::support::lossy::{Badness, Lossy};
 use crate::support::turn;
 
 /// What was heard of a room.
 #[derive(Default)]
 struct Heard {
     samples: Vec<StereoSample>,
+    /// When a block came, and how many samples there were before it.
+    came: Vec<(usize, Instant)>,
     first: Option<i64>,
     holes: usize,
     stems: usize,
@@ -31,6 +35,7 @@ impl Heard {
             SourceEvent::Audio(block) => {
                 let first = *self.first.get_or_insert(block.media_time);
                 self.holes += usize::from(block.media_time != first + self.samples.len() as i64);
+                self.came.push((self.samples.len(), Instant::now()));
                 self.samples.extend(block.samples);
             }
             SourceEvent::Stem(packet) => self.stems += usize::from(packet.samples == 960),
@@ -61,15 +66,15 @@ struct Visit {
 }
 
 impl Visit {
-    fn start(janus: &Janus, pin: &str) -> Self {
+    fn start(gateway: &Url, pin: &str) -> Self {
         let settings = HttpSettings {
-            operator_urls: vec![janus.url().clone()],
+            operator_urls: vec![gateway.clone()],
             patience: Some(POLL_PATIENCE),
             ..HttpSettings::default()
         };
         let client = HttpClient::new(settings).expect("a client");
         let pin = Some(Secret::new(pin));
-        let mut source = JanusSource::new(janus.url().clone(), ROOM, pin, Login::default(), client);
+        let mut source = JanusSource::new(gateway.clone(), ROOM, pin, Login::default(), client);
         let (sender, events) = mpsc::channel(64);
         let token = CancellationToken::new();
         let context = SourceContext { events: sender, token: token.clone(), clock: Clock::system(), resume: None };
@@ -125,7 +130,7 @@ async fn speakers_come_and_go_and_each_is_heard_whole() {
     let janus = Janus::start().await;
     a_wrong_pin_is_told(&janus).await;
     let left = Publisher::join(&janus, "left", ruler(0)).await;
-    let mut visit = Visit::start(&janus, "secret");
+    let mut visit = Visit::start(janus.url(), "secret");
     visit.until("the first is heard", |heard| heard.names() == ["left"] && heard.level(0, 0.5) > -30.0).await;
     let right = Publisher::join(&janus, "right", ruler(1)).await;
     visit.until("the second is heard", |heard| heard.names() == ["left", "right"] && heard.level(1, 0.5) > -30.0).await;
@@ -145,17 +150,145 @@ async fn speakers_come_and_go_and_each_is_heard_whole() {
     for side in 0..2 {
         let mono: Vec<f32> = heard.samples[window.clone()].iter().map(|sample| sample[side]).collect();
         let marks = spacebridge::ruler::decode(&mono);
+        println!("side {side}: {marks:?}");
+        let even = |pair: &[spacebridge::ruler::RulerMark]| (pair[1].at_samples - pair[0].at_samples - 48_000.0).abs();
+        assert!(marks.windows(2).all(|pair| even(pair) < 15.0), "{marks:?}");
         assert!(marks.len() >= 3 && marks.windows(2).all(|pair| pair[1].index == pair[0].index + 1), "{marks:?}");
     }
     let after: Vec<f32> = heard.samples[both + 48_000..].iter().map(|sample| sample[1]).collect();
     let marks = spacebridge::ruler::decode(&after);
+    println!("right all the while: {marks:?}");
     assert!(marks.windows(2).all(|pair| pair[1].index == pair[0].index + 1), "{marks:?}");
     let step = heard.samples.windows(2).map(|pair| (pair[1][0] - pair[0][0]).abs()).fold(0.0, f32::max);
+    println!("largest step {step}");
     assert!(step < 0.25, "{step}");
 }
 
+/// Loses, holds up and overtakes for `seconds`; every second of the ruler is to come through on both sides.
+async fn hears_through_a_bad_network(seconds: u32) {
+    spacebridge::gst::init().expect("GStreamer");
+    let janus = Janus::start().await;
+    let badness = Badness { loss: 0.05, jitter: Duration::from_millis(30), seed: 812 };
+    let lossy = Lossy::before(janus.url(), janus.here(), badness).await;
+    let speakers = [Publisher::join(&janus, "left", ruler(0)).await, Publisher::join(&janus, "right", ruler(1)).await];
+    let mut visit = Visit::start(lossy.url(), "secret");
+    let both = |heard: &Heard| heard.level(0, 0.5) > -30.0 && heard.level(1, 0.5) > -30.0;
+    visit.until("both are heard", both).await;
+    lossy.bad(true);
+    let from = visit.heard.samples.len();
+    for _ in 0..seconds {
+        visit.listen(1.0).await;
+    }
+    let (end, heard) = visit.end().await;
+    let (passed, lost) = lossy.counts();
+    println!("{passed} datagrams passed, {lost} lost");
+    assert!(matches!(end, Ok(SourceEnd::Cancelled)), "{end:?}");
+    assert!(lost * 30 > passed, "nothing was lost");
+    assert_eq!(heard.holes, 0);
+    for side in 0..2 {
+        let mono: Vec<f32> = heard.samples[from..].iter().map(|sample| sample[side]).collect();
+        let marks = spacebridge::ruler::decode(&mono);
+        let steps: Vec<i64> = marks.windows(2).map(|m| (m[1].at_samples - m[0].at_samples) as i64 - 48_000).collect();
+        println!("side {side}: {} seconds, {steps:?}", marks.len());
+        let delays = delays(&heard, from, &marks, speakers[side].start());
+        let (median, most) = (delays[delays.len() / 2], delays[delays.len() * 95 / 100]);
+        println!("from the packet to the mix: median {median} ms, p95 {most} ms");
+        assert!(median <= 150 || seconds < 20, "{median} ms");
+        assert!(marks.len() + 1 >= seconds as usize, "{marks:?}");
+        assert!(marks.windows(2).all(|pair| pair[1].index == pair[0].index + 1), "{marks:?}");
+    }
+}
+
+/// From the moment that a second was sent to the moment that its first sample was given out, in ms, sorted.
+fn delays(heard: &Heard, from: usize, marks: &[spacebridge::ruler::RulerMark], start: Instant) -> Vec<u128> {
+    let delay = |mark: &spacebridge::ruler::RulerMark| {
+        let place = from + mark.at_samples as usize;
+        let block = heard.came.partition_point(|(before, _)| *before <= place);
+        let sent = start + Duration::from_secs(u64::from(mark.index % 100));
+        heard.came[block - 1].1.saturating_duration_since(sent).as_millis()
+    };
+    let mut delays: Vec<u128> = marks.iter().map(delay).collect();
+    delays.sort_unstable();
+    delays
+}
+
+/// Seconds of processor time that this process has used.
+fn used() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("our own");
+    let after = stat.rsplit(')').next().expect("a name").split_whitespace().collect::<Vec<_>>();
+    // Fields 14 and 15 of proc_pid_stat(5), in hundredths.
+    (after[11].parse::<f64>().expect("a number") + after[12].parse::<f64>().expect("a number")) / 100.0
+}
+
+/// The listening half of the drill below, in a process of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "started by the drill beside it"]
+async fn listens_for_ten_seconds() {
+    let Ok(url) = std::env::var("SPACEBRIDGE_TEST_ROOM") else { return };
+    let speakers: usize = std::env::var("SPACEBRIDGE_TEST_SPEAKERS").expect("how many").parse().expect("a number");
+    spacebridge::gst::init().expect("GStreamer");
+    let mut visit = Visit::start(&url.parse().expect("an address"), "secret");
+    visit.until("all are there", |heard| heard.names().len() == speakers).await;
+    visit.listen(2.0).await;
+    let before = used();
+    visit.listen(10.0).await;
+    println!("used {:.2}", used() - before);
+    visit.end().await.0.expect("an end");
+}
+
+async fn cost(janus: &Janus, speakers: usize) -> f64 {
+    let output = tokio::process::Command::new(std::env::current_exe().expect("a program"))
+        .args(["--ignored", "--exact", "janus::listens_for_ten_seconds", "--nocapture"])
+        .env("SPACEBRIDGE_TEST_ROOM", janus.url().as_str())
+        .env("SPACEBRIDGE_TEST_SPEAKERS", speakers.to_string())
+        .output()
+        .await
+        .expect("a process");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let used = said.split("used ").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    used.unwrap_or_else(|| panic!("{said} {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make drill"]
+async fn the_processor_time_of_thirteen_speakers_is_told_beside_that_of_one() {
+    let _turn = crate::support::turn_alone().await;
+    spacebridge::gst::init().expect("GStreamer");
+    let janus = Janus::start().await;
+    let mut table = [Vec::new(), Vec::new()];
+    for _ in 0..3 {
+        let mut room = vec![Publisher::join(&janus, "one", ruler(0)).await];
+        table[0].push(cost(&janus, 1).await);
+        for index in 1..13 {
+            room.push(Publisher::join(&janus, &format!("speaker {index}"), ruler(index % 2)).await);
+        }
+        table[1].push(cost(&janus, 13).await);
+        for publisher in room {
+            publisher.leave().await;
+        }
+    }
+    let median = table.each_mut().map(|row| {
+        row.sort_by(f64::total_cmp);
+        row[1]
+    });
+    println!("CPU seconds of 10 s of listening: {table:?}, {:.2} times", median[1] / median[0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_percent_of_loss_and_thirty_milliseconds_of_jitter_cost_no_second() {
+    let _turn = turn().await;
+    hears_through_a_bad_network(6).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make drill"]
+async fn a_bad_network_for_twenty_five_seconds_costs_no_second() {
+    let _turn = turn().await;
+    hears_through_a_bad_network(25).await;
+}
+
 async fn a_wrong_pin_is_told(janus: &Janus) {
-    let mut visit = Visit::start(janus, "canary");
+    let mut visit = Visit::start(janus.url(), "canary");
     while visit.events.recv().await.is_some() {}
     let (end, _) = visit.end().await;
     let error = end.expect_err("refused");

@@ -336,7 +336,7 @@ async fn a_killed_capture_becomes_a_file_with_a_duration() {
         std::fs::write(&torn, &bytes[..bytes.len() - 100]).expect("a file");
         let recording = recording(temp.path());
         for piece in bytes[..bytes.len() - 100].chunks(4000) {
-            recording.capture(SESSION, Bytes::copy_from_slice(piece));
+            recording.capture(SESSION, Bytes::copy_from_slice(piece), None);
         }
         let cover = Some(cover(temp.path()));
         let (finished, path) = finish(&recording, EpisodeMeta { cover, ..EpisodeMeta::default() }).await;

@@ -133,10 +133,9 @@ impl Conductor {
             SourceEvent::Capture(bytes) => slot.archive.capture(bytes),
             SourceEvent::Audio(block) => self.keep(index, &block),
             SourceEvent::Notice(notice) => self.on_notice(notice),
-            SourceEvent::Speakers(_)
-            | SourceEvent::Stem(_)
-            | SourceEvent::DecodeErrors { .. }
-            | SourceEvent::Stalled { .. } => {}
+            SourceEvent::Speakers(speakers) => slot.archive.speakers(&speakers),
+            SourceEvent::Stem(packet) => slot.archive.stem(packet),
+            SourceEvent::DecodeErrors { .. } | SourceEvent::Stalled { .. } => {}
         }
     }
 

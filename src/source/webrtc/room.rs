@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::mix::{DELAY, Mixer};
-use super::opus;
 use crate::gst::pcm_capture::PcmCapture;
 use crate::gst::webrtc::{RtcEvent, RtcListener};
-use crate::media::{PcmBlock, SAMPLE_RATE, StereoSample};
+use crate::media::{PcmBlock, SAMPLE_RATE, StereoSample, opus};
 use crate::source::{SourceContext, SourceError, SourceEvent, Speaker, StemPacket};
 
 /// How long a jitter buffer waits for a packet that is missing, in ms: twice a jitter of 30 ms.
@@ -52,7 +51,7 @@ impl<'a> Room<'a> {
     /// When the mix cannot be captured.
     pub fn enter(context: &'a SourceContext, id: &str, level: bool) -> Result<Self, SourceError> {
         let (sender, captured) = mpsc::unbounded_channel();
-        let capture = PcmCapture::new(sender).map_err(|error| SourceError::operator(error.to_string()))?;
+        let capture = PcmCapture::stereo(sender).map_err(|error| SourceError::operator(error.to_string()))?;
         let resume = context.resume.as_ref().filter(|resume| resume.session_id == id);
         Ok(Self {
             context,
@@ -133,8 +132,7 @@ impl<'a> Room<'a> {
         let position = self.mixer.position();
         let samples = self.mixer.pull(now);
         if !samples.is_empty() {
-            let mono: Vec<f32> = samples.iter().map(|sample| f32::midpoint(sample[0], sample[1])).collect();
-            self.capture.push(&mono);
+            self.capture.push_stereo(&samples);
             let media_time = self.base + position as i64;
             self.send(SourceEvent::Audio(PcmBlock { media_time, samples })).await?;
         }

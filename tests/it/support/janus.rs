@@ -22,7 +22,7 @@ pub(crate) struct Janus {
     url: Url,
     _process: Process,
     _folder: tempfile::TempDir,
-    _far: Namespace,
+    far: Namespace,
 }
 
 impl Janus {
@@ -48,12 +48,17 @@ impl Janus {
         let arguments = ["netns", "exec", far.name(), janus.to_str().expect("a path"), "-F", path];
         let process = Process::start("ip", &arguments, folder.path());
         let url: Url = format!("http://{}:18088/janus", far.there()).parse().expect("an address");
-        let janus = Self { url, _process: process, _folder: folder, _far: far };
+        let janus = Self { url, _process: process, _folder: folder, far };
         eventually_async("the gateway answers", Duration::from_secs(10), || async {
             reqwest::get(format!("{}/info", janus.url)).await.ok().filter(|answer| answer.status().is_success())
         })
         .await;
         janus
+    }
+
+    /// Our own address on the cable to it.
+    pub(crate) fn here(&self) -> &str {
+        self.far.here()
     }
 
     /// Where it is.
@@ -92,6 +97,7 @@ fn configure(folder: &Path, address: &str, rooms: &str) {
 pub(crate) struct Publisher {
     http: reqwest::Client,
     session: String,
+    start: Instant,
     _work: AbortOnDropHandle<()>,
 }
 
@@ -135,7 +141,12 @@ impl Publisher {
             }
         };
         let _work = AbortOnDropHandle::new(tokio::spawn(work));
-        Self { http, session, _work }
+        Self { http, session, start, _work }
+    }
+
+    /// When it sent its first packet.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
     }
 
     /// Leaves as one should.

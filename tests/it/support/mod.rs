@@ -4,6 +4,7 @@ pub(crate) mod browser;
 pub(crate) mod daemon;
 pub(crate) mod drill;
 pub(crate) mod janus;
+pub(crate) mod lossy;
 pub(crate) mod measure;
 pub(crate) mod media;
 pub(crate) mod namespace;

@@ -42,6 +42,11 @@ impl Namespace {
         &self.name
     }
 
+    /// The address of our end.
+    pub(crate) fn here(&self) -> &str {
+        &self.here
+    }
+
     /// The address of its end.
     pub(crate) fn there(&self) -> &str {
         &self.there

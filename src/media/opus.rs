@@ -4,7 +4,7 @@
 const LONGEST: u32 = 5760;
 
 /// Duration of `packet` in 48 kHz samples; none where it is no Opus packet.
-pub(super) fn duration(packet: &[u8]) -> Option<u32> {
+pub fn duration(packet: &[u8]) -> Option<u32> {
     let toc = *packet.first()?;
     let frame = match toc >> 3 {
         config @ 0..=11 => [480, 960, 1920, 2880][usize::from(config & 3)],

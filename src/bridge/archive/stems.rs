@@ -1,0 +1,78 @@
+//! Each speaker apart: who is there and what each sends, on its way to the recording.
+
+use super::Archive;
+use crate::media::PcmBlock;
+use crate::recording::NewStem;
+use crate::source::{Speaker, StemPacket};
+
+/// Where the stream of a source that captures lies on media time.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// Media time of the first audio since the source began.
+    zero: Option<i64>,
+    /// Whether anything was captured since then.
+    begun: bool,
+    /// Media time behind the newest audio.
+    heard: i64,
+}
+
+impl Stream {
+    pub(super) fn on_audio(&mut self, block: &PcmBlock) {
+        self.zero.get_or_insert(block.media_time);
+        self.heard = block.media_time.saturating_add(block.samples.len() as i64);
+    }
+
+    /// Something is captured: the media time of its zero, if it is a beginning and that is known.
+    pub(super) fn on_capture(&mut self) -> Option<i64> {
+        if std::mem::replace(&mut self.begun, true) { None } else { self.zero }
+    }
+
+    pub(super) fn on_end(&mut self) {
+        (self.zero, self.begun) = (None, false);
+    }
+}
+
+impl Archive {
+    /// Who is in the session now.
+    pub(in crate::bridge) fn speakers(&self, speakers: &[Speaker]) {
+        let Some(recording) = &self.recording else { return };
+        let shared = self.shared();
+        let now = speakers.iter().map(|speaker| (speaker.id.clone(), speaker.name.clone())).collect();
+        recording.speakers(&shared.session.session, now, shared.stream.heard);
+    }
+
+    /// Keeps a speaker's packet.
+    pub(in crate::bridge) fn stem(&self, packet: StemPacket) {
+        if let Some(recording) = &self.recording {
+            recording.stem(NewStem {
+                session: self.shared().session.session.clone(),
+                speaker: packet.speaker,
+                media_time: packet.media_time,
+                samples: packet.samples,
+                data: packet.data,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(media_time: i64) -> PcmBlock {
+        PcmBlock { media_time, samples: vec![[0.0; 2]; 960] }
+    }
+
+    #[test]
+    fn a_stream_lies_where_its_first_audio_does_and_only_its_beginning_is_told() {
+        let mut stream = Stream::default();
+        stream.on_audio(&block(5000));
+        stream.on_audio(&block(5960));
+        assert_eq!((stream.on_capture(), stream.on_capture(), stream.heard), (Some(5000), None, 6920));
+        stream.on_end();
+        stream.on_audio(&block(9000));
+        assert_eq!(stream.on_capture(), Some(9000));
+        stream.on_end();
+        assert_eq!(stream.on_capture(), None, "captured before anything was decoded: nobody knows");
+    }
+}
