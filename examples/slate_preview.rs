@@ -32,7 +32,8 @@ fn main() -> anyhow::Result<()> {
         let config =
             SlateConfig { template: template.clone(), artwork: artwork.clone(), format, ..SlateConfig::default() };
         let content = SlateContent {
-            consent: String::new(),
+            consent: if live { "Mirrored with the consent of all who speak".into() } else { String::new() },
+            speaking: if live { "Ada Lovelace, Grace Hopper".into() } else { String::new() },
             title: title.into(),
             host: if title.is_empty() { String::new() } else { "Ada Lovelace @ada".into() },
             line: line.into(),

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::archive::Archive;
 use super::speakers::Speakers;
+use super::speaking::Speaking;
 
 use crate::alert::Level;
 use crate::media::{ProgramTime, SAMPLE_RATE};
@@ -59,6 +60,7 @@ pub(super) struct Conductor {
     slackened: Option<Instant>,
     fill_from: i64,
     speakers: Speakers,
+    speaking: Speaking,
     view: SessionView,
     last_error: Option<String>,
     /// Frames that could not be decoded and were not told yet, and when some were told last.
@@ -113,6 +115,7 @@ impl Conductor {
             slackened: None,
             fill_from: i64::MIN,
             speakers: Speakers::default(),
+            speaking: Speaking::default(),
             view: SessionView { link, ..SessionView::default() },
             last_error: None,
             undecodable: (0, None),
@@ -311,6 +314,7 @@ impl Conductor {
             self.enter(transition);
         }
         self.count_down();
+        self.name_speakers();
         self.publish();
     }
 

@@ -95,10 +95,12 @@ impl Content {
             (false, Some(own)) => (own.as_str(), live),
             (false, None) => (line, live),
         };
+        // Names belong to what is heard, and stay away with it.
+        let speaking = if live && !self.script.is_moment() { self.slate.speaking.clone() } else { String::new() };
         let slate = match self.own_picture {
             // Nothing else of it is seen, and no change of it needs another picture.
             Some(_) => SlateContent { live, ..SlateContent::default() },
-            None => SlateContent { line: line.to_owned(), live, ..self.slate.clone() },
+            None => SlateContent { line: line.to_owned(), live, speaking, ..self.slate.clone() },
         };
         Shown { slate, picture: self.own_picture.clone(), hand: self.hand }
     }
@@ -204,6 +206,20 @@ impl SlateDesk {
         self.ask(&mut content, self.program.now());
     }
 
+    /// Whether the slate names who is speaking.
+    pub(super) fn names_speakers(&self) -> bool {
+        self.config.show_speakers
+    }
+
+    /// Says who is speaking; empty for nobody. With a public delay nobody is named: what may still be cut must not be seen
+    /// before it could be heard.
+    pub(super) fn speaking(&self, names: &[String]) {
+        let mut content = self.content();
+        let names = if self.program.public_delay() > 0 { &[] } else { names };
+        content.slate.speaking = names.join(" · ");
+        self.ask(&mut content, self.program.now());
+    }
+
     /// What was cut is not on the slate either.
     pub(super) fn moment(&self, cut: Cut) {
         let mut content = self.content();
@@ -299,6 +315,7 @@ fn first(config: &ShowConfig, clock: Option<String>) -> Content {
         title: config.show.title.clone().unwrap_or_default(),
         host: config.show.host.clone().unwrap_or_default(),
         line: String::new(),
+        speaking: String::new(),
         live: false,
         clock,
         consent: config.show.consent.clone().filter(|_| config.slate.show_consent).unwrap_or_default(),

@@ -20,6 +20,7 @@ mod show;
 pub mod socket;
 mod sources;
 mod speakers;
+mod speaking;
 mod sse;
 pub mod state_folder;
 mod telling;

@@ -29,6 +29,7 @@ impl Default for SlateConfig {
             // YouTube's minimum for 720p: below it the platform reports `bitrateLow`.
             video_kbps: 3000,
             clock: true,
+            show_speakers: false,
             flash: false,
             show_consent: false,
             texts: SlateTexts::default(),

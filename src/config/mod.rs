@@ -140,6 +140,9 @@ pub struct SlateConfig {
     pub video_kbps: u32,
     /// Whether the slate shows a clock.
     pub clock: bool,
+    /// Whether the slate names who is speaking.
+    #[serde(default)]
+    pub show_speakers: bool,
     /// Makes frame 0 of the loop bright: a rehearsal compares picture and sound by it.
     pub flash: bool,
     /// Whether the slate says on what ground the conversation is mirrored.

@@ -30,7 +30,7 @@ pub(super) fn encode(request: &ExportRequest, title: &str, host: &str) -> Result
     let config = SlateConfig { format, image, flash: false, ..request.slate.clone() };
     let slate = Slate::load(&config).map_err(|error| EpisodeError::Unsuitable(error.to_string()))?;
     let (title, host, line) = (title.to_owned(), host.to_owned(), LINE.to_owned());
-    let content = SlateContent { title, host, line, live: false, clock: None, consent: String::new() };
+    let content = SlateContent { title, host, line, live: false, ..SlateContent::default() };
     let frame = slate.frames(&content).frame(0);
     Ok(picture_encode::encode_still(format, FPS as usize * KEY_SECONDS, &frame)?)
 }

@@ -36,6 +36,8 @@ pub struct SlateContent {
     pub host: String,
     /// What is happening, such as `Starts at 20:00 UTC`.
     pub line: String,
+    /// Who is speaking; empty for nobody.
+    pub speaking: String,
     /// Whether space audio is on the air: a red light and a livelier waveform; amber and calm if not.
     pub live: bool,
     /// Time of day, to the minute: every change of it is a new picture.
@@ -289,7 +291,15 @@ fn parse(template: &str, artwork: Option<&Arc<Vec<u8>>>, content: &SlateContent)
     let (title, host) = (clean::one_line(&content.title), clean::one_line(&content.host));
     let (line, clock) = (clean::one_line(&content.line), content.clock.as_deref().map(clean::one_line));
     let (clock, consent) = (clock.unwrap_or_default(), clean::one_line(&content.consent));
-    let fields = template::Fields { title: &title, host: &host, line: &line, clock: &clock, consent: &consent };
+    let speaking = clean::one_line(&content.speaking);
+    let fields = template::Fields {
+        title: &title,
+        host: &host,
+        line: &line,
+        speaking: &speaking,
+        clock: &clock,
+        consent: &consent,
+    };
     let svg = template::fill(template, fields)?;
     Tree::from_str(&svg, &drawing::options(artwork.cloned())).map_err(|error| error.to_string())
 }

@@ -1,6 +1,6 @@
 //! The slate's SVG template: a stranger's words become escaped text inside its text nodes and nothing else.
 //!
-//! `{{title}}`, `{{host}}`, `{{line}}`, `{{clock}}` and `{{consent}}` are replaced in the text nodes of `<text>` elements, nowhere
+//! `{{title}}`, `{{host}}`, `{{line}}`, `{{speaking}}`, `{{clock}}` and `{{consent}}` are replaced in text nodes of `<text>` elements, nowhere
 //! else. A `<text>` whose placeholders are all empty disappears. Attributes that templates may use:
 //!
 //! * `data-width`, `data-lines`, `data-min-size` on a `<text>`: wrap it to this width and at most so many lines (1 if
@@ -33,6 +33,7 @@ pub(super) struct Fields<'a> {
     pub(super) title: &'a str,
     pub(super) host: &'a str,
     pub(super) line: &'a str,
+    pub(super) speaking: &'a str,
     pub(super) clock: &'a str,
     pub(super) consent: &'a str,
 }
@@ -119,6 +120,7 @@ fn expand(text: &str, fields: Fields<'_>) -> Expanded {
         ("{{title}}", fields.title),
         ("{{host}}", fields.host),
         ("{{line}}", fields.line),
+        ("{{speaking}}", fields.speaking),
         ("{{clock}}", fields.clock),
         ("{{consent}}", fields.consent),
     ];
@@ -229,6 +231,7 @@ mod tests {
         title: "</text><image href=\"file:///etc/passwd\"/>{{host}} & \"friends\"",
         host: "",
         line: "Live",
+        speaking: "",
         clock: "",
         consent: "",
     };

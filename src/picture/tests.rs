@@ -9,6 +9,7 @@ fn content(title: &str, line: &str, live: bool) -> SlateContent {
         title: title.into(),
         host: "Ada Lovelace @ada".into(),
         line: line.into(),
+        speaking: String::new(),
         live,
         clock: Some("20:00 UTC".into()),
         consent: "Mirrored with the consent of all who speak".into(),
@@ -41,6 +42,28 @@ fn the_slate_moves_and_its_loop_closes() {
     assert_eq!(frames.frame(0), frames.frame(60));
     assert_ne!(frames.rgba(0), frames.rgba(30));
     assert!(frames.rgba(7).chunks_exact(4).all(|pixel| pixel[3] == 255), "a frame is not opaque");
+}
+
+#[test]
+fn speakers_are_named_over_the_waveform_and_nobody_leaves_no_trace() {
+    let slate = Slate::load(&config(HD)).expect("a slate");
+    let drawn = |speaking: &str, title: &str| {
+        let content = SlateContent { speaking: speaking.into(), ..content(title, "Live", true) };
+        let frames = slate.frames(&content);
+        if let Some(folder) = std::env::var_os("SLATE_LOOK") {
+            let name = format!("{}-{}.png", speaking.len(), title.len());
+            std::fs::write(Path::new(&folder).join(name), frames.png().expect("a picture")).expect("a file");
+        }
+        frames.rgba(0)
+    };
+    let nobody = drawn("", "Friday night");
+    for hostile in ["Ann · Bob · Zoë", "</text><rect width='1280' height='720'/>", &"💥 W\u{202e} ".repeat(80)] {
+        let named = drawn(hostile, "Friday night");
+        let differs = |y: u32| (0..1280).any(|x| pixel(&named, HD, x, y) != pixel(&nobody, HD, x, y));
+        assert!((515..552).any(differs), "{hostile} is there");
+        assert!((0..505).all(|y| !differs(y)) && (560..720).all(|y| !differs(y)), "{hostile} is nowhere else");
+    }
+    assert_ne!(drawn("Ann", &"A long title of a night ".repeat(9)), nobody);
 }
 
 #[test]

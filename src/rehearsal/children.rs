@@ -1,6 +1,6 @@
 //! Child processes of a rehearsal: started from this very binary, told over standard input, ended by their own id.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Child {
         let log = std::fs::File::create(log).map_err(RehearsalError::io("the log of a child cannot be written"))?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
-        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| is_passed(name)));
+        command.env_clear().envs(environment());
         let mut process = command.spawn().map_err(RehearsalError::io("a child of the rehearsal did not start"))?;
         let (Some(mut stdin), Some(stdout)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(RehearsalError::Options("a child of the rehearsal has no pipes".to_owned()));
@@ -86,6 +86,11 @@ impl Child {
     fn fault(&self, reason: String) -> RehearsalError {
         RehearsalError::Child { child: self.name.clone(), reason }
     }
+}
+
+/// What a child gets of this process's environment.
+pub(super) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| is_passed(name))
 }
 
 fn is_passed(name: &OsStr) -> bool {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::RehearsalError;
+use super::children::environment;
 
 /// Time for its first answer.
 const START: Duration = Duration::from_secs(15);
@@ -64,6 +65,7 @@ impl JanusChild {
         let again = log.try_clone().map_err(RehearsalError::io("the gateway's log cannot be written"))?;
         let mut command = Command::new(program);
         command.arg("-F").arg(&folder).stdin(Stdio::null()).stdout(log).stderr(again).kill_on_drop(true);
+        command.env_clear().envs(environment());
         let process = command.spawn().map_err(RehearsalError::io("the gateway did not start"))?;
         let url = format!("http://127.0.0.1:{port}/janus").parse().map_err(|_| fault("has no address"))?;
         let janus = Self { process, url };

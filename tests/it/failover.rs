@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use spacebridge::rehearsal::space::control::{SeatEvent, SeatRule};
+use spacebridge::rehearsal::space::{Order, SpaceArgs};
 use spacebridge::status::ShowStatus;
 
+use super::support::janus::Janus;
 use super::support::measure::{assert_every_second, ruler_of};
 use super::support::nginx::Nginx;
-use super::support::show::{Run, Stage, output};
+use super::support::show::{Run, Space, Stage, output};
 use super::support::station::{Does, Station, Tape};
 use super::support::turn;
 
@@ -113,4 +116,36 @@ async fn a_source_that_goes_down_gives_way_to_a_cold_one_within_five_seconds() {
     let marks = two.end().await;
     let seconds: Vec<u32> = marks.iter().map(|(index, _)| *index).collect();
     assert!(seconds.windows(2).all(|pair| pair[0] != pair[1]) && seconds.len() > 12, "{seconds:?}\n{events}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make drill"]
+async fn a_seat_whose_media_break_off_gives_way_to_the_listeners_path_without_a_second_lost() {
+    let _turn = turn().await;
+    let janus = Janus::for_spaces().await;
+    let space = Space::start(&SpaceArgs { gateway: Some(janus.url().clone()), ..SpaceArgs::default() }).await;
+    let nginx = Nginx::start("live").await;
+    let failover = "[failover]\nmode = \"aligned\"\ndelay = \"15s\"\nback_after = \"5s\"\n\n";
+    let sections = space.config_of_both_seats("standby = \"warm\"") + failover + &output("mirror", &nginx);
+    let stage = Stage::new(&sections);
+    let run = stage.run(&[]);
+    let more = async |seconds: f64| {
+        let before = stage.status().await.expect("a status").program.seconds;
+        stage.until("the program goes on", 60, |status| status.program.seconds > before + seconds).await;
+    };
+    stage
+        .until("the listener's path is placed", 90, |status| status.sources[0].active && status.sources[1].aligned)
+        .await;
+    more(4.0).await;
+    let cut = Instant::now();
+    space.order(Order::Seat(SeatRule::of(SeatEvent::Cut))).await;
+    stage.until("the listener is heard", 30, |status| status.sources[1].active).await;
+    let took = cut.elapsed();
+    more(20.0).await;
+    stage.until("the seat is heard again", 90, |status| status.sources[0].active).await;
+    more(18.0).await;
+    run.interrupt().await;
+    println!("the listener's path took over {took:?} after the seat's media broke off");
+    assert!(took < Duration::from_millis(3500), "{took:?}");
+    assert_every_second(&ruler_of(nginx.recordings().last().expect("a recording")), 35);
 }

@@ -44,6 +44,7 @@ mod show_faults;
 mod simulated_space;
 mod soak;
 mod source_faults;
+mod stems;
 mod supervisor;
 mod support;
 mod uri;

@@ -43,11 +43,12 @@ async fn a_hostile_title_takes_over_without_a_word_to_the_decoder() {
         .repeat(20);
     let live = SlateContent {
         title: title.clone(),
-        host: title,
+        host: title.clone(),
         line: "Live".into(),
+        speaking: title.clone(),
+        consent: title,
         live: true,
         clock: None,
-        consent: String::new(),
     };
     desk.show(live, ProgramTime::ZERO).await;
     let change = tokio::time::timeout(Duration::from_secs(60), timeline.changed());

@@ -1,5 +1,7 @@
 //! A speaker's seat in the simulated space, whose speakers speak in a real Janus: every way to the seat and out of it.
 
+#![allow(clippy::print_stdout, reason = "what was measured goes into the documents")]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -192,8 +194,12 @@ async fn a_seat_is_taken_heard_and_given_back() {
     let heard = visit.leave().await;
     let mono = spacebridge::ruler::mono(&heard.samples);
     let marks = spacebridge::ruler::decode(&mono);
-    println!("{marks:?}");
-    assert!(marks.len() >= 4 && marks.windows(2).all(|pair| pair[1].index == pair[0].index + 1), "{marks:?}");
+    let apart = |pair: &[spacebridge::ruler::RulerMark]| {
+        let seconds = (pair[1].at_samples - pair[0].at_samples) / f64::from(SAMPLE_RATE);
+        (seconds - f64::from(pair[1].index - pair[0].index)).abs() < 0.1
+    };
+    // A machine that gives out may spoil a second, and moves none.
+    assert!(marks.len() >= 2 && marks.windows(2).all(apart), "{marks:?}");
     assert_eq!(heard.codes(), ["seat.taken"]);
     let requests = stage.requests().await;
     for (kind, count) in
@@ -338,9 +344,6 @@ async fn a_seat_that_is_taken_away_leaves_the_show_to_the_listener() {
         .await;
     println!("the listener's path was on the air {:?} after the seat was taken away", kicked.elapsed());
     more(6.0).await;
-    let told = stage.verb(&["report", crate::support::show::SHOW]).await;
-    let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    println!("{told}");
     run.interrupt().await;
     assert!(kicked.elapsed() < Duration::from_secs(40));
 }

@@ -53,6 +53,15 @@ impl Conductor {
         self.publish();
     }
 
+    /// The slate names who is speaking, where it is to.
+    pub(super) fn name_speakers(&mut self) {
+        if self.handles.desk.names_speakers()
+            && let Some(names) = self.speaking.look(&self.view.speakers, self.handles.clock.now())
+        {
+            self.handles.desk.speaking(&names);
+        }
+    }
+
     /// The countdown goes on.
     pub(super) fn count_down(&mut self) {
         let state = self.session.state();

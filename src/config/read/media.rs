@@ -45,6 +45,7 @@ pub(super) fn slate(mut section: Section<'_>, base: &Path) -> SlateConfig {
         format: format(&mut section, default.format),
         video_kbps: video_kbps(&mut section).unwrap_or(default.video_kbps),
         clock: section.flag("clock").unwrap_or(default.clock),
+        show_speakers: section.flag("show_speakers").unwrap_or(default.show_speakers),
         flash: section.flag("flash").unwrap_or(default.flash),
         show_consent: section.flag("show_consent").unwrap_or(default.show_consent),
         texts: texts(section.section("texts")),

@@ -1,18 +1,21 @@
 //! Every speaker's open file, and the journal's lines about them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
+use super::NewStem;
 use super::facts::{StemEnd, StemStart};
 use super::file::{Kept, StemFile};
 use super::stage::Stage;
-use super::{NewStem, SpeakerFact};
 use crate::recording::facts::Fact;
 use crate::recording::folder::folder_name;
 use crate::recording::store::{Store, lock};
 
 /// Files of one session: a crowd that comes and goes must not fill the folder, nor the list of open files.
 const MOST_FILES: usize = 256;
+
+/// Sessions of one show whose people are listed.
+const MOST_SESSIONS: usize = 100;
 
 /// Largest packet: 120 ms of the highest rate have 7.6 kB.
 const LARGEST: usize = 8 << 10;
@@ -22,7 +25,8 @@ const LARGEST: usize = 8 << 10;
 pub(in crate::recording) struct Stems {
     /// By session and speaker.
     open: HashMap<(String, String), StemFile>,
-    stage: Stage,
+    /// Who is in each session: two paths may be heard at once.
+    stages: BTreeMap<String, Stage>,
     /// Packets that were not kept, and why, until the journal knows.
     lost: Option<(String, u64, &'static str)>,
     /// When that was written last.
@@ -90,15 +94,16 @@ impl Store {
         now: &[(String, String)],
         media_time: i64,
     ) -> io::Result<()> {
-        for news in self.stems.stage.news(session, now, media_time) {
-            self.speaker(news)?;
+        if !self.stems.stages.contains_key(session) && self.stems.stages.len() >= MOST_SESSIONS {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn speaker(&mut self, news: SpeakerFact) -> io::Result<()> {
-        self.fact(Fact::Speaker(news.clone()))?;
-        self.stems.stage.told(&news);
+        let stage = self.stems.stages.entry(session.to_owned()).or_default();
+        for news in stage.news(session, now, media_time) {
+            self.fact(Fact::Speaker(news.clone()))?;
+            if let Some(stage) = self.stems.stages.get_mut(session) {
+                stage.told(&news);
+            }
+        }
         Ok(())
     }
 
@@ -122,9 +127,10 @@ impl Store {
             self.fact(Fact::StemEnded(end))?;
             self.stems.open.remove(&key);
         }
-        let on_stage = self.stems.stage.session().to_owned();
-        if is_meant(&on_stage) {
-            self.speakers(&on_stage, &[], last.max(self.stems.stage.last()))?;
+        let on_stage = self.stems.stages.iter().filter(|(of, _)| is_meant(of));
+        let on_stage: Vec<(String, i64)> = on_stage.map(|(of, stage)| (of.clone(), stage.last().max(last))).collect();
+        for (of, media_time) in on_stage {
+            self.speakers(&of, &[], media_time)?;
         }
         self.tell_lost_stems()
     }

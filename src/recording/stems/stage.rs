@@ -72,11 +72,6 @@ impl Stage {
     pub(super) fn last(&self) -> i64 {
         self.last
     }
-
-    /// The session whose people are there.
-    pub(super) fn session(&self) -> &str {
-        &self.session
-    }
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ async fn kill9_child() {
         None => Recording::create(&config(&parent), show(), quick()).expect("a recording"),
     };
     for number in 0.. {
-        ["ann", "bob"].map(|speaker| recording.stem(packet(speaker, number)));
+        ["ann", "bob"].into_iter().for_each(|speaker| recording.stem(packet(speaker, number)));
         // A thousand times as fast as people speak, and within what a speaker may send.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -38,6 +38,9 @@ const LOOK_TIME: Duration = Duration::from_secs(2);
 /// Time for X to say, when all broke, that it was the end.
 const LAST_QUESTION: Duration = Duration::from_secs(4);
 
+/// How long sound takes at most from a speaker to here, jitter buffer included.
+const ON_ITS_WAY: Duration = Duration::from_millis(500);
+
 /// Time after which a stage with nobody on it is told.
 const EMPTY: Duration = Duration::from_secs(20);
 
@@ -170,7 +173,10 @@ impl<'a> Visit<'a> {
                     }
                 }
                 over = answered(&mut question) => match over {
-                    Some(info) => return Some(self.over(info).await),
+                    Some(info) => {
+                        self.hear_out(events).await;
+                        return Some(self.over(info).await);
+                    }
                     None => Ok(()),
                 },
                 _ = pings.tick() => {
@@ -189,6 +195,16 @@ impl<'a> Visit<'a> {
             };
             if let Err(error) = done {
                 return Some(Ended::Broken(error));
+            }
+        }
+    }
+
+    /// What was said last is still on its way.
+    async fn hear_out(&mut self, events: &mut mpsc::Receiver<SourceEvent>) {
+        let until = Instant::now() + ON_ITS_WAY;
+        while let Ok(Some(event)) = tokio::time::timeout_at(until, events.recv()).await {
+            if self.pass_on(event).await.is_err() {
+                return;
             }
         }
     }
