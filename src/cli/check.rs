@@ -155,6 +155,9 @@ fn summary(file: &Path, config: &ShowConfig, checks: Checks<'_>) -> String {
     let program = &config.program;
     row("Sound", format!("AAC {} kbit/s, {} Hz, stereo", program.audio_kbps, program.sample_rate));
     row("Recording", describe_recording(config));
+    if let Some(consent) = &config.show.consent {
+        row("Consent", consent.clone());
+    }
     row("Upload", describe_upload(config));
     let notes = notes(config, checks);
     if !notes.is_empty() {

@@ -70,8 +70,10 @@ pub async fn run(
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<ExitCode> {
     let mut steps = Vec::new();
-    let recording = parts.config.map(|config| config.recording.clone()).unwrap_or_default();
-    section(out, "This machine", machine::steps(&recording, &parts.clock), &mut steps)?;
+    section(out, "This machine", machine::steps(parts.config, &parts.clock), &mut steps)?;
+    if let Some(config) = parts.config {
+        section(out, "The way to the sound by WebRTC", egress::to_gateways(config).await, &mut steps)?;
+    }
     let reached = match parts.config {
         Some(config) => egress::to_outputs(config).await,
         None => egress::to_presets(parts.known.presets).await,

@@ -61,7 +61,7 @@ fn read_into(text: &str, base: &Path, known: Known<'_>, report: &Report) -> Opti
     let sources = source::sources(&mut root, base, known);
     let failover = failover::failover(root.section("failover"), &sources);
     let program = media::program(root.section("program"), base);
-    let slate = media::slate(root.section("slate"), base);
+    let slate = media::slate(root.section("slate"), base, show.as_ref().is_some_and(|show| show.consent.is_some()));
     let outputs = output::outputs(&mut root, base, known);
     let recording = recording::recording(root.section("recording"), base);
     let x = x_api::x_api(root.section("x"));

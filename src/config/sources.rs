@@ -87,6 +87,16 @@ pub enum Seat {
 }
 
 impl SourceKind {
+    /// Whether its media come by WebRTC, straight to this machine, by UDP.
+    pub fn is_webrtc(&self) -> bool {
+        let speaks = |seat: &Seat| matches!(seat, Seat::Speaker { .. });
+        match self {
+            Self::Whep { .. } | Self::Janus { .. } => true,
+            Self::XSpace { seat, .. } => speaks(seat),
+            Self::Uri { .. } | Self::Tone { .. } => false,
+        }
+    }
+
     /// Every secret that it names, by its key.
     pub fn secrets(&self) -> Vec<(&'static str, &SecretRef)> {
         let all: Vec<(&'static str, &Option<SecretRef>)> = match self {
@@ -100,3 +110,7 @@ impl SourceKind {
         all.into_iter().filter_map(|(key, secret)| Some((key, secret.as_ref()?))).collect()
     }
 }
+
+#[cfg(test)]
+#[path = "sources_tests.rs"]
+mod tests;

@@ -36,11 +36,11 @@ pub(super) fn with_known<T>(run: impl FnOnce(Known<'_>) -> T) -> T {
     run(Known { presets: &presets(), space_link: &space_link })
 }
 
-fn read_here(text: &str) -> Result<ShowConfig, Vec<Problem>> {
+pub(super) fn read_here(text: &str) -> Result<ShowConfig, Vec<Problem>> {
     with_known(|known| read(text, Path::new(BASE), known))
 }
 
-fn problems(text: &str) -> Vec<String> {
+pub(super) fn problems(text: &str) -> Vec<String> {
     read_here(text).expect_err("a configuration with faults").iter().map(Problem::to_string).collect()
 }
 
@@ -198,6 +198,10 @@ fn each_fault_has_its_own_words() {
         (
             "[slate.texts]\ngap = \"{tme}\"",
             "slate.texts.gap (line 7): {tme} stands for nothing here. Only the texts scheduled, countdown and late have something to fill in.",
+        ),
+        (
+            "[slate]\nshow_consent = true",
+            "slate.show_consent (line 7): has nothing to show. Write consent = \"…\" in [show], or leave show_consent out.",
         ),
         (
             "[x]\napi_base = \"http://x.com\"",

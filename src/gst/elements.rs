@@ -27,9 +27,6 @@ const NEEDED: &[(&str, &str)] = &[
     ("rtmp2sink", "gstreamer1.0-plugins-bad"),
     ("rtmp2src", "gstreamer1.0-plugins-bad"),
     ("srtsrc", "gstreamer1.0-plugins-bad"),
-    ("webrtcbin", "gstreamer1.0-plugins-bad"),
-    ("nicesrc", "gstreamer1.0-nice"),
-    ("rtpopusdepay", "gstreamer1.0-plugins-good"),
     ("h264parse", "gstreamer1.0-plugins-bad"),
     ("x264enc", "gstreamer1.0-plugins-ugly"),
     ("avdec_aac", "gstreamer1.0-libav"),
@@ -37,16 +34,27 @@ const NEEDED: &[(&str, &str)] = &[
     ("avenc_aac", "gstreamer1.0-libav"),
 ];
 
+/// Those of a connection by WebRTC: needed where a source is one.
+const WEBRTC: &[(&str, &str)] = &[
+    ("webrtcbin", "gstreamer1.0-plugins-bad"),
+    ("nicesrc", "gstreamer1.0-nice"),
+    ("dtlsdec", "gstreamer1.0-plugins-bad"),
+    ("srtpdec", "gstreamer1.0-plugins-bad"),
+    ("rtpopusdepay", "gstreamer1.0-plugins-good"),
+];
+
 /// The Debian package that holds the element, if the program uses it.
 pub fn package_of(element: &str) -> Option<&'static str> {
-    NEEDED.iter().find(|(name, _)| *name == element).map(|(_, package)| *package)
+    NEEDED.iter().chain(WEBRTC).find(|(name, _)| *name == element).map(|(_, package)| *package)
 }
 
-/// The needed elements that this machine lacks, each with its package; empty when all is well.
+/// The needed elements that this machine lacks, each with its package; empty when all is well. Those of `webrtc` are
+/// looked for where it is asked for.
 ///
 /// Asks the registry for the factory: a check by version would call plugins of other projects missing.
-pub fn missing() -> Vec<(&'static str, &'static str)> {
-    NEEDED.iter().copied().filter(|(name, _)| gst::ElementFactory::find(name).is_none()).collect()
+pub fn missing(webrtc: bool) -> Vec<(&'static str, &'static str)> {
+    let more = if webrtc { WEBRTC } else { &[] };
+    NEEDED.iter().chain(more).copied().filter(|(name, _)| gst::ElementFactory::find(name).is_none()).collect()
 }
 
 /// Whether there is a TLS backend, without which no RTMPS output can work (package `glib-networking`).

@@ -122,7 +122,10 @@ fn description(kind: SdpKind, sdp: &str) -> Result<WebRTCSessionDescription, Str
     if sdp.len() > SDP_MAX {
         return Err(format!("a description of {} bytes is too large", sdp.len()));
     }
-    let message = SDPMessage::parse_buffer(sdp.as_bytes()).map_err(|_| "a description that is none".to_owned())?;
+    // The library takes an empty text for a mistake of ours.
+    let none = || "a description that is none".to_owned();
+    let message = SDPMessage::parse_buffer(Some(sdp).filter(|sdp| !sdp.is_empty()).ok_or_else(none)?.as_bytes());
+    let message = message.map_err(|_| none())?;
     let kind = match kind {
         SdpKind::Offer => WebRTCSDPType::Offer,
         SdpKind::Answer => WebRTCSDPType::Answer,

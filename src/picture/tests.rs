@@ -80,6 +80,27 @@ fn the_encoder_gets_the_picture_that_people_see() {
 }
 
 #[test]
+fn a_sentence_of_consent_stands_at_the_foot_and_touches_nothing_else() {
+    let slate = Slate::load(&config(HD)).expect("a slate");
+    let content = SlateContent { consent: String::new(), ..content("Friday night", "Live", true) };
+    let without = slate.frames(&content).rgba(0);
+    let long = "The host and every speaker agreed in writing to this mirror and to its recording. ".repeat(2);
+    for consent in ["The host agreed, and announces the recording when the Space opens.", long.trim()] {
+        let said = SlateContent { consent: consent.into(), ..content.clone() };
+        let with = slate.frames(&said).rgba(0);
+        let rows = |y: usize| y * 1280 * 4..(y + 1) * 1280 * 4;
+        let differ: Vec<usize> = (0..720).filter(|y| without[rows(*y)] != with[rows(*y)]).collect();
+        assert!(differ.len() > 8 && differ.iter().all(|y| (672..718).contains(y)), "{differ:?}");
+        let end = (1184..1280).find(|x| (672..718).any(|y| pixel(&without, HD, *x, y) != pixel(&with, HD, *x, y)));
+        assert_eq!(end, None, "it runs over the edge");
+        if let Some(folder) = std::env::var_os("SLATE_PREVIEW") {
+            let path = Path::new(&folder).join(format!("consent-{}.png", consent.len()));
+            std::fs::write(path, slate.frames(&said).png().expect("a picture")).expect("a file");
+        }
+    }
+}
+
+#[test]
 fn the_rehearsal_flash_is_frame_0_and_no_other() {
     let slate = Slate::load(&SlateConfig { flash: true, ..config(HD) }).expect("a slate");
     let frames = slate.frames(&content("Friday night", "Live", true));

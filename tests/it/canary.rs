@@ -138,6 +138,38 @@ async fn secrets_never_leave() {
     refuses.abort();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_and_pins_of_gateways_never_leave() {
+    let _turn = turn().await;
+    let names = ["endpoint token", "pin", "gateway token", "api secret"];
+    let canaries = Canaries(names.into_iter().map(|name| (name, canary(32))).collect());
+    // Nobody listens there: what is said of every attempt holds an address, and must hold nothing else.
+    let gateway = format!("https://127.0.0.1:{}", free_port());
+    let stage = Stage::new(&format!(
+        "[[source]]\nkind = \"whep\"\nurl = \"{gateway}/whep\"\ntoken_env = \"{KEY_VARIABLE}\"\n\n[[source]]\nkind = \
+         \"janus\"\nurl = \"{gateway}/janus\"\nroom = \"1234\"\npin_file = \"pin\"\ntoken_file = \"token\"\n\
+         api_secret_file = \"secret\"\nstandby = \"warm\"\n\n"
+    ));
+    for (file, secret) in [("pin", "pin"), ("token", "gateway token"), ("secret", "api secret")] {
+        stage.secret(file, canaries.get(secret));
+    }
+    let loud = |mut command: std::process::Command| {
+        command.env(KEY_VARIABLE, canaries.get("endpoint token")).env("RUST_LOG", "trace");
+        command
+    };
+    let run = stage.run_with(&["--json", "-vv"], loud);
+    let told = |status: &spacebridge::status::ShowStatus| {
+        status.events.iter().any(|event| event.code.starts_with("source.") && event.message.contains("endpoint"))
+    };
+    let status = stage.until("an attempt failed", 30, told).await;
+    look_at_the_running_show(&stage, run.pid(), status.bridge.pid, &canaries).await;
+    let said = run.interrupt().await;
+    canaries.assert_absent("what the program says", said.all().as_bytes());
+    let own = ["pin", "token", "secret", "auth_token", "ct0", "show.toml"];
+    let files = canaries.assert_absent_below(&stage.path(""), &own);
+    assert!(files >= 4, "only {files} files were looked at");
+}
+
 /// How often a log tells of an alert that failed.
 fn said_of_alerts(log: &str) -> usize {
     log.lines().filter(|line| line.contains("Event.") && line.contains("alert.failed")).count()

@@ -107,7 +107,7 @@ fn every_wrong_key_is_listed_in_one_pass() {
     assert!(!ok);
     let expected = format!(
         "{} has 5 faults:
-  source[1].urll (line 5): unknown key. Known here: kind, delay, duration.
+  source[1].urll (line 5): unknown key. Known here: kind, delay, duration, standby.
   slate.fps (line 7): is of the type string. Write a whole number, without quotes.
   program.audio_kbps (line 9): 12 kbit/s is out of range. Write a number from 64 to 320.
   output[1].url (line 10): missing. Copy the server's address, without the key, from the page where rumble shows the key.

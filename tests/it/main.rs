@@ -48,4 +48,5 @@ mod stems;
 mod supervisor;
 mod support;
 mod uri;
+mod whep;
 mod x_space;

@@ -152,7 +152,7 @@ const RESERVE_SECONDS: u32 = 45;
 
 /// The machine has what this show needs, or the error names every missing package.
 fn check_machine(config: &ShowConfig) -> Result<(), BridgeError> {
-    let missing = gst::elements::missing();
+    let missing = gst::elements::missing(config.sources.iter().any(|source| source.kind.is_webrtc()));
     if !missing.is_empty() {
         return Err(BridgeError::MissingElements(missing));
     }

@@ -1,4 +1,4 @@
-//! Whether the ingests' hosts can be found and reached: a name look-up and a TCP connection, nothing more.
+//! Whether the hosts of ingests and gateways can be found and reached: a name look-up and a TCP connection, nothing more.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use crate::config::{PresetDefaults, ShowConfig};
+use crate::config::{PresetDefaults, ShowConfig, SourceKind};
 
 use super::step::{Outcome, Step};
 
@@ -21,6 +21,21 @@ pub(super) async fn to_outputs(config: &ShowConfig) -> Vec<Step> {
         if output.enabled { step } else { softened(step) }
     });
     join_all(tries).await
+}
+
+/// Tries the server of every source by WebRTC, and says what cannot be tried.
+pub(super) async fn to_gateways(config: &ShowConfig) -> Vec<Step> {
+    let gateways = config.sources.iter().enumerate().filter_map(|(index, source)| match &source.kind {
+        SourceKind::Whep { url, .. } | SourceKind::Janus { url, .. } => Some((format!("source {}", index + 1), url)),
+        _ => None,
+    });
+    let mut steps = join_all(gateways.map(|(name, url)| async move { reach(&name, url).await })).await;
+    if config.sources.iter().any(|source| source.kind.is_webrtc()) {
+        let words = "the sound comes by UDP, from ports that the server chooses: only joining shows whether a firewall lets it \
+                     through. This machine needs no open port, but must be able to send UDP to any";
+        steps.push(Step::new("media", Outcome::Skipped, words));
+    }
+    steps
 }
 
 /// Without a configuration: tries the servers of the presets that are known for sure. Nobody said that they are
@@ -39,7 +54,7 @@ fn softened(step: Step) -> Step {
 /// One look-up and one connection to the first address that answers.
 pub(super) async fn reach(name: &str, url: &Url) -> Step {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = url.port().unwrap_or(if url.scheme() == "rtmps" { 443 } else { 1935 });
+    let port = url.port_or_known_default().unwrap_or(if url.scheme() == "rtmps" { 443 } else { 1935 });
     let addresses: Vec<_> = match timeout(DEADLINE, lookup_host((host.as_str(), port))).await {
         Ok(Ok(addresses)) => addresses.collect(),
         Ok(Err(_)) => {

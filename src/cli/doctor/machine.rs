@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::cli::check::free_bytes;
 use crate::clock::Clock;
-use crate::config::RecordingConfig;
 use crate::config::units::format_size;
+use crate::config::{RecordingConfig, ShowConfig};
 use crate::gst::{self, elements};
 
 use super::step::Step;
@@ -19,9 +19,11 @@ const COMFORTABLE_MEMORY: u64 = 300_000_000;
 /// No clock that runs shows an earlier year: this version was made in 2026.
 const FIRST_YEAR: i16 = 2026;
 
-/// Every step, in the order in which a fault would matter.
-pub(super) fn steps(recording: &RecordingConfig, clock: &Clock) -> Vec<Step> {
-    let mut steps = gstreamer();
+/// Every step, in the order in which a fault would matter. Without a configuration every way to listen is looked at.
+pub(super) fn steps(config: Option<&ShowConfig>, clock: &Clock) -> Vec<Step> {
+    let recording = config.map_or_else(RecordingConfig::default, |config| config.recording.clone());
+    let webrtc = config.is_none_or(|config| config.sources.iter().any(|source| source.kind.is_webrtc()));
+    let mut steps = gstreamer(webrtc);
     if recording.enabled {
         steps.push(disk(&recording.folder, recording.min_free_bytes));
     }
@@ -29,12 +31,12 @@ pub(super) fn steps(recording: &RecordingConfig, clock: &Clock) -> Vec<Step> {
     steps
 }
 
-fn gstreamer() -> Vec<Step> {
+fn gstreamer(webrtc: bool) -> Vec<Step> {
     if let Err(error) = gst::init() {
         let remedy = "Install gstreamer1.0-plugins-base, -good, -bad, -ugly and gstreamer1.0-libav";
         return vec![Step::failed("gstreamer", error.to_string(), remedy)];
     }
-    let missing = elements::missing();
+    let missing = elements::missing(webrtc);
     let plugins = if missing.is_empty() {
         Step::ok("plugins", "every element that is needed is there, the encoders x264enc and avenc_aac among them")
     } else {

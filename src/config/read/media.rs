@@ -27,7 +27,8 @@ pub(super) fn program(mut section: Section<'_>, base: &Path) -> ProgramConfig {
     config
 }
 
-pub(super) fn slate(mut section: Section<'_>, base: &Path) -> SlateConfig {
+/// `consent`: whether there is a sentence to show.
+pub(super) fn slate(mut section: Section<'_>, base: &Path, consent: bool) -> SlateConfig {
     let default = SlateConfig::default();
     let template = section.path("template", base);
     let image = section.path("image", base);
@@ -38,6 +39,11 @@ pub(super) fn slate(mut section: Section<'_>, base: &Path) -> SlateConfig {
             "Keep one: image shows a still, template an SVG with texts",
         );
     }
+    let show_consent = section.flag("show_consent").unwrap_or(default.show_consent);
+    if show_consent && !consent {
+        let remedy = "Write consent = \"…\" in [show], or leave show_consent out";
+        section.problem("show_consent", "has nothing to show", remedy);
+    }
     let config = SlateConfig {
         template,
         image,
@@ -47,7 +53,7 @@ pub(super) fn slate(mut section: Section<'_>, base: &Path) -> SlateConfig {
         clock: section.flag("clock").unwrap_or(default.clock),
         show_speakers: section.flag("show_speakers").unwrap_or(default.show_speakers),
         flash: section.flag("flash").unwrap_or(default.flash),
-        show_consent: section.flag("show_consent").unwrap_or(default.show_consent),
+        show_consent,
         texts: texts(section.section("texts")),
     };
     section.finish();

@@ -35,8 +35,8 @@ pub struct Room<'a> {
     captured: mpsc::UnboundedReceiver<bytes::Bytes>,
     seats: BTreeMap<u32, Seat>,
     told: Vec<Speaker>,
-    /// The listener's zero, on the room's axis.
-    zero: u64,
+    /// The listener's zero, on the room's axis: before the room's own where the connection was made before it was entered.
+    zero: i64,
 }
 
 struct Seat {
@@ -72,7 +72,7 @@ impl<'a> Room<'a> {
 
     /// Places what `listener` gives on the room's axis.
     pub fn hear(&mut self, listener: &RtcListener) {
-        self.zero = self.now().saturating_sub(listener.now());
+        self.zero = self.now() as i64 - listener.now() as i64;
     }
 
     /// Says who speaks on `track`; whoever did before has left it.
@@ -103,7 +103,7 @@ impl<'a> Room<'a> {
         let now = self.now();
         match event {
             RtcEvent::Audio { track, at, samples } => {
-                let at = at + self.zero;
+                let at = at.saturating_add_signed(self.zero);
                 if let Some(seat) = self.seats.get_mut(&track) {
                     if power(&samples) > TALKING_POWER {
                         seat.loud_until = at + TALKING_TIME;
@@ -112,7 +112,7 @@ impl<'a> Room<'a> {
                 }
             }
             RtcEvent::Packet { track, at, data } => {
-                let at = self.mixer.place(track, at + self.zero);
+                let at = self.mixer.place(track, at.saturating_add_signed(self.zero));
                 if let (Some(seat), Some(samples)) = (self.seats.get(&track), opus::duration(&data)) {
                     let (speaker, media_time) = (seat.speaker.id.clone(), self.base + at as i64);
                     self.send(SourceEvent::Stem(StemPacket { speaker, media_time, samples, data })).await?;
