@@ -121,7 +121,7 @@ fn a_clock_that_runs_wrong_is_followed_without_a_click_or_a_hole() {
             let now = block * 960;
             // As many packets as the sender has made by now, each held up by as much as jitter may.
             while (sent * 960) as f64 <= now as f64 * (1.0 + ppm / 1e6) {
-                let jitter = ((sent * 2_654_435_761) & 0xffff_ffff) * 1440 >> 32;
+                let jitter = (((sent * 2_654_435_761) & 0xffff_ffff) * 1440) >> 32;
                 let made = ((sent * 960) as f64 / (1.0 + ppm / 1e6)) as u64;
                 let place = (sent * 960 % 48_000) as usize;
                 mixer.push(1, sent * 960, on_time(made + jitter), &sound[place..place + BLOCK]);
@@ -155,7 +155,7 @@ fn a_track_that_always_comes_late_is_heard_all_the_same() {
 fn a_pause_of_any_length_is_no_fault_and_what_follows_lies_right() {
     let mut mixer = Mixer::new(0, false);
     let heard = run(&mut mixer, 1000, |mixer, at| {
-        if at < 96_000 || at >= 480_000 {
+        if !(96_000..480_000).contains(&at) {
             mixer.push(1, at, on_time(at), &sine(at, BLOCK, 440.0, 0.5));
         }
     });

@@ -13,8 +13,8 @@ const MS: i64 = SAMPLE_RATE as i64 / 1000;
 /// After this long the place of a fresh track is known well enough to be set right once: 1 s.
 const SETTLE: u64 = SAMPLE_RATE as u64;
 
-/// A fresh track that lies wrong by more is moved at once: 10 ms.
-const SETTLED: i64 = 10 * MS;
+/// A fresh track that lies wrong by more is moved at once: 5 ms.
+const SETTLED: i64 = 5 * MS;
 
 /// The best lead is taken of this many samples, and the median of so many of those: 2 s, 18 s.
 const BUCKET: u64 = 2 * SAMPLE_RATE as u64;

@@ -13,8 +13,9 @@ use crate::gst::webrtc::{RtcEvent, RtcListener};
 use crate::media::{PcmBlock, SAMPLE_RATE, StereoSample, opus};
 use crate::source::{SourceContext, SourceError, SourceEvent, Speaker, StemPacket};
 
-/// How long a jitter buffer waits for a packet that is missing, in ms: twice a jitter of 30 ms.
-pub const LATENCY_MS: u32 = 60;
+/// How long a jitter buffer waits for a packet that is missing, in ms: more than a jitter of 30 ms. What waits behind it
+/// must still come in time ([`DELAY`]), with a fade and a tick to spare.
+pub const LATENCY_MS: u32 = 40;
 
 /// How long after it was mixed the sound of a room goes on the air: with the jitter buffer and the encoder less than 0.4 s
 /// behind the speaker, and enough for a machine's own hiccups.
