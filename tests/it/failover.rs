@@ -1,5 +1,7 @@
 //! Two paths to one sound through the real program: one fails, and the other is heard without a second lost or repeated.
 
+#![allow(clippy::print_stdout, reason = "what was measured goes into the documents")]
+
 use std::time::{Duration, Instant};
 
 use spacebridge::rehearsal::space::control::{SeatEvent, SeatRule};

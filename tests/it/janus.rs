@@ -1,5 +1,7 @@
 //! The source `janus` against a real gateway: who comes is heard, who leaves is not, and nobody hears a click.
 
+#![allow(clippy::print_stdout, reason = "what was measured goes into the documents")]
+
 use std::time::{Duration, Instant};
 
 use spacebridge::clock::Clock;
