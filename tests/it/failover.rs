@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use spacebridge::rehearsal::space::control::{SeatEvent, SeatRule};
 use spacebridge::rehearsal::space::{Order, SpaceArgs};
-use spacebridge::status::ShowStatus;
+use spacebridge::status::{ShowStatus, SourceStatus};
 
 use super::support::janus::Janus;
 use super::support::measure::{assert_every_second, ruler_of};
@@ -14,6 +14,11 @@ use super::support::nginx::Nginx;
 use super::support::show::{Run, Space, Stage, output};
 use super::support::station::{Does, Station, Tape};
 use super::support::turn;
+
+/// A source of the list; none before the bridge has told them.
+fn source(status: &ShowStatus, index: usize) -> Option<&SourceStatus> {
+    status.sources.get(index)
+}
 
 /// A show that hears two stations, the second of them some seconds behind.
 struct Two {
@@ -48,7 +53,8 @@ impl Two {
     async fn heard(&self, index: usize) -> (ShowStatus, Duration) {
         let began = Instant::now();
         let what = format!("source {index} is heard");
-        let status = self.stage.until(&what, 60, |status| status.sources[index].active).await;
+        let status =
+            self.stage.until(&what, 60, |status| source(status, index).is_some_and(|source| source.active)).await;
         (status, began.elapsed())
     }
 
@@ -80,7 +86,9 @@ async fn a_path_that_fails_is_not_heard_to_fail() {
 
 async fn a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_said_twice() {
     let two = Two::start(Duration::from_secs(5), "standby = \"warm\"", "delay = \"9s\"").await;
-    two.stage.until("the second is placed by its sound", 60, |status| status.sources[1].aligned).await;
+    two.stage
+        .until("the second is placed by its sound", 60, |status| source(status, 1).is_some_and(|source| source.aligned))
+        .await;
     two.goes_on(2.0).await;
     two.near.order(Does::Freezes);
     let (_, took) = two.heard(1).await;
@@ -95,7 +103,9 @@ async fn a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_s
 
 async fn a_path_that_falls_silent_where_the_other_has_sound_gives_way_before_the_silence_is_heard() {
     let two = Two::start(Duration::from_secs(5), "standby = \"warm\"", "delay = \"10s\"").await;
-    two.stage.until("the second is placed by its sound", 60, |status| status.sources[1].aligned).await;
+    two.stage
+        .until("the second is placed by its sound", 60, |status| source(status, 1).is_some_and(|source| source.aligned))
+        .await;
     two.goes_on(2.0).await;
     two.near.order(Does::Mutes);
     two.heard(1).await;
@@ -117,7 +127,11 @@ async fn a_source_that_goes_down_gives_way_to_a_cold_one_within_five_seconds() {
     let events = std::fs::read_to_string(two.stage.path("run-1.err")).unwrap_or_default();
     let marks = two.end().await;
     let seconds: Vec<u32> = marks.iter().map(|(index, _)| *index).collect();
-    assert!(seconds.windows(2).all(|pair| pair[0] != pair[1]) && seconds.len() > 12, "{seconds:?}\n{events}");
+    // A source that has only just come is heard from its oldest on: what lies before the change may be said again.
+    let again = |pair: &[u32]| pair[1] <= pair[0];
+    let back = seconds.windows(2).filter(|pair| again(pair));
+    assert!(back.clone().count() <= 1 && back.into_iter().all(|pair| pair[0] - pair[1] < 3), "{seconds:?}\n{events}");
+    assert!(seconds.len() > 12, "{seconds:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,15 +150,17 @@ async fn a_seat_whose_media_break_off_gives_way_to_the_listeners_path_without_a_
         stage.until("the program goes on", 60, |status| status.program.seconds > before + seconds).await;
     };
     stage
-        .until("the listener's path is placed", 90, |status| status.sources[0].active && status.sources[1].aligned)
+        .until("the listener's path is placed", 90, |status| {
+            source(status, 0).is_some_and(|seat| seat.active) && source(status, 1).is_some_and(|other| other.aligned)
+        })
         .await;
     more(4.0).await;
     let cut = Instant::now();
     space.order(Order::Seat(SeatRule::of(SeatEvent::Cut))).await;
-    stage.until("the listener is heard", 30, |status| status.sources[1].active).await;
+    stage.until("the listener is heard", 30, |status| source(status, 1).is_some_and(|source| source.active)).await;
     let took = cut.elapsed();
     more(20.0).await;
-    stage.until("the seat is heard again", 90, |status| status.sources[0].active).await;
+    stage.until("the seat is heard again", 90, |status| source(status, 0).is_some_and(|source| source.active)).await;
     more(18.0).await;
     run.interrupt().await;
     println!("the listener's path took over {took:?} after the seat's media broke off");

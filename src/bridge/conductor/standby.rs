@@ -29,12 +29,12 @@ const FILL: i64 = SAMPLE_RATE as i64;
 pub(super) const AT_ONCE: i64 = SAMPLE_RATE as i64 / 50;
 
 /// Silence against sound is looked for in windows of half a second, three in a row.
-const WINDOW: i64 = SAMPLE_RATE as i64 / 2;
+pub(super) const WINDOW: i64 = SAMPLE_RATE as i64 / 2;
 const WINDOWS: usize = 3;
 const WINDOWS_MOST: usize = 40;
 
 /// Root mean square below which a path is silent (-60 dBFS), and above which there is sound (-45 dBFS).
-const SILENT: f32 = 0.001;
+pub(super) const SILENT: f32 = 0.001;
 const SOUND: f32 = 0.0056;
 
 /// What must be left between a piece's arrival and its turn for nothing to be lost: the time that a frozen path takes to

@@ -4,13 +4,17 @@ use std::time::Instant;
 
 use super::Conductor;
 use super::lane::Place;
-use super::standby::{AT_ONCE, SLACK};
+use super::standby::{AT_ONCE, SILENT, SLACK, WINDOW};
 use crate::media::SAMPLE_RATE;
 use crate::program::{Layer, Placement};
 use crate::session::{Switch, Why};
 
 /// What the program has in hand is replaced from this far ahead: 50 ms.
 const JOINT: i64 = SAMPLE_RATE as i64 / 20;
+
+/// The beginning of a silence is looked for in steps of 10 ms, and two frames of AAC lie before it.
+const STEP: i64 = SAMPLE_RATE as i64 / 100;
+const FRAMES: i64 = 2048;
 
 /// A path with pieces needs this much between hearing of one and its turn, beside its length: 0.7 s.
 const FETCH: i64 = SAMPLE_RATE as i64 * 7 / 10;
@@ -127,7 +131,7 @@ impl Conductor {
     /// Lets go what the path `from` has on the program ahead and what is not to be heard.
     fn replace(&mut self, from: usize, why: Why, now: i64, aligned: bool) {
         let cut = match why {
-            Why::Silent => self.sources[from].lane.silent_from,
+            Why::Silent => self.sources[from].lane.silent_from.map(|from| self.silence_begins(from)),
             Why::Better | Why::Pinned if !aligned => Some(now),
             _ => None,
         };
@@ -136,6 +140,14 @@ impl Conductor {
             self.handles.program.forget_from(cut.max(0) as u64);
             self.air.aired.truncate(cut);
         }
+    }
+
+    /// Where a silence of the path on the air really begins that was found half a second at a time; a codec falls silent
+    /// over a frame or two before it.
+    fn silence_begins(&self, found: i64) -> i64 {
+        let is_silent = |from: &i64| self.air.aired.rms(*from..*from + STEP).is_some_and(|rms| rms < SILENT);
+        let steps = (1..=WINDOW / STEP).map(|count| found - count * STEP).take_while(is_silent);
+        steps.last().unwrap_or(found) - FRAMES
     }
 
     fn tell_switch(&self, from: usize, Switch { to, why }: Switch, held: i64) {

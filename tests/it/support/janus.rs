@@ -49,7 +49,7 @@ impl Janus {
         let process = Process::start("ip", &arguments, folder.path());
         let url: Url = format!("http://{}:18088/janus", far.there()).parse().expect("an address");
         let janus = Self { url, _process: process, _folder: folder, far };
-        eventually_async("the gateway answers", Duration::from_secs(10), || async {
+        eventually_async("the gateway answers", Duration::from_secs(40), || async {
             reqwest::get(format!("{}/info", janus.url)).await.ok().filter(|answer| answer.status().is_success())
         })
         .await;
