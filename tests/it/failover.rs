@@ -98,7 +98,7 @@ async fn a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_s
     two.heard(0).await;
     two.goes_on(10.0).await;
     let marks = two.end().await;
-    assert_every_second(&marks, 25);
+    assert_every_second(&marks, 20);
 }
 
 async fn a_path_that_falls_silent_where_the_other_has_sound_gives_way_before_the_silence_is_heard() {
@@ -110,7 +110,7 @@ async fn a_path_that_falls_silent_where_the_other_has_sound_gives_way_before_the
     two.near.order(Does::Mutes);
     two.heard(1).await;
     two.goes_on(12.0).await;
-    assert_every_second(&two.end().await, 20);
+    assert_every_second(&two.end().await, 12);
 }
 
 async fn a_source_that_goes_down_gives_way_to_a_cold_one_within_five_seconds() {
