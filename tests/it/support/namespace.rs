@@ -24,7 +24,7 @@ impl Namespace {
         let count = MADE.fetch_add(1, Ordering::Relaxed);
         let id = std::process::id();
         let (name, third) = (format!("sb{id}-{count}"), 4 * ((id + count) % 60));
-        let made = Self { name, here: format!("192.0.2.{}", third + 1), there: format!("192.0.2.{}", third + 2) };
+        let made = Self { name, here: format!("203.0.113.{}", third + 1), there: format!("203.0.113.{}", third + 2) };
         let (near, far) = (format!("sb{id}-{count}a"), format!("sb{id}-{count}b"));
         let (here, there) = (format!("{}/30", made.here), format!("{}/30", made.there));
         run("ip", &["netns", "add", &made.name]);
