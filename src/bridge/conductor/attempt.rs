@@ -174,9 +174,13 @@ impl Conductor {
 
     /// Stops the attempt of a path, if one runs. What it has in hand belongs into the recording.
     pub(super) async fn stop(&mut self, index: usize) {
+        self.stop_until(index, tokio::time::Instant::now() + STOPPING).await;
+    }
+
+    async fn stop_until(&mut self, index: usize, deadline: tokio::time::Instant) {
         let Some(running) = &self.sources[index].lane.running else { return };
         running.stop.cancel();
-        let ended = tokio::time::timeout(STOPPING, async {
+        let ended = tokio::time::timeout_at(deadline, async {
             loop {
                 // The only one that can be over is the one that was asked for.
                 let (heard_of, heard) = lane::next(&mut self.sources[index..=index], 0).await;
@@ -195,15 +199,16 @@ impl Conductor {
         }
     }
 
-    /// Stops every path: the session is over, or left.
+    /// Stops every path, all within the time of one: the session is over, or left.
     pub(super) async fn stop_all(&mut self) {
         for slot in &self.sources {
             if let Some(running) = &slot.lane.running {
                 running.stop.cancel();
             }
         }
+        let deadline = tokio::time::Instant::now() + STOPPING;
         for index in 0..self.sources.len() {
-            self.stop(index).await;
+            self.stop_until(index, deadline).await;
         }
     }
 
