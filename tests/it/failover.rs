@@ -94,6 +94,23 @@ async fn a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_s
     let (_, took) = two.heard(1).await;
     assert!(took < Duration::from_millis(3500), "noticed after {took:?}");
     two.goes_on(10.0).await;
+    assert_every_second(&two.end().await, 12);
+}
+
+/// The way back to a source that thawed: its place is found anew.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "make drill"]
+async fn a_path_that_thawed_is_gone_back_to_and_no_second_is_lost_or_said_twice() {
+    let _turn = turn().await;
+    let two = Two::start(Duration::from_secs(5), "standby = \"warm\"", "delay = \"9s\"").await;
+    two.stage
+        .until("the second is placed by its sound", 60, |status| source(status, 1).is_some_and(|source| source.aligned))
+        .await;
+    two.goes_on(2.0).await;
+    two.near.order(Does::Freezes);
+    let (_, took) = two.heard(1).await;
+    assert!(took < Duration::from_millis(3500), "noticed after {took:?}");
+    two.goes_on(10.0).await;
     two.near.order(Does::Plays);
     two.heard(0).await;
     two.goes_on(10.0).await;
