@@ -137,7 +137,7 @@ impl Check {
     fn line(&self) -> String {
         let mark = if self.verdict == Mark::Pass { "pass" } else { "FAIL" };
         let Self { what, measured_seconds, bound_seconds, .. } = self;
-        format!("{mark}  {measured_seconds:5.1} s of {bound_seconds:4.1} s  {what}")
+        format!("{mark}  {measured_seconds:6.2} s of {bound_seconds:4.1} s  {what}")
     }
 }
 

@@ -112,7 +112,7 @@ impl Visit {
 
 /// The ruler on one side.
 fn ruler(side: usize) -> impl Fn(u64) -> Vec<StereoSample> + Send + 'static {
-    let seconds: Vec<Vec<f32>> = (0..30).map(|index| spacebridge::ruler::second(index + 100 * side as u32)).collect();
+    let seconds: Vec<Vec<f32>> = (0..60).map(|index| spacebridge::ruler::second(index + 100 * side as u32)).collect();
     move |block| {
         let second = &seconds[(block / 50) as usize % seconds.len()];
         let place = (block % 50) as usize * 960;
@@ -188,20 +188,26 @@ async fn hears_through_a_bad_network(seconds: u32, loss: f64) {
     let (passed, lost) = lossy.counts();
     println!("{passed} datagrams passed, {lost} lost");
     assert!(matches!(end, Ok(SourceEnd::Cancelled)), "{end:?}");
-    assert!(passed > 0 && lost as f64 >= 0.6 * loss * passed as f64, "nothing was lost");
+    assert!(passed > 0, "another way was found: {:?} {}", lossy.ports(), heard.level(0, 0.5));
+    assert!(lost as f64 >= 0.6 * loss * passed as f64, "nothing was lost");
     assert_eq!(heard.holes, 0);
+    let mut whole = 0;
     for side in 0..2 {
         let mono: Vec<f32> = heard.samples[from..].iter().map(|sample| sample[side]).collect();
         let marks = spacebridge::ruler::decode(&mono);
         let steps: Vec<i64> = marks.windows(2).map(|m| (m[1].at_samples - m[0].at_samples) as i64 - 48_000).collect();
         println!("side {side}: {} seconds, {steps:?}", marks.len());
-        assert!(marks.len() + 1 >= seconds as usize, "{marks:?}");
-        assert!(marks.windows(2).all(|pair| pair[1].index == pair[0].index + 1), "{marks:?}");
+        assert!(marks.windows(2).all(|pair| pair[0].index < pair[1].index), "{marks:?}");
+        whole += marks.len();
         let delays = delays(&heard, from, &marks, speakers[side].start());
         let (median, most) = (delays[delays.len() / 2], delays[delays.len() * 95 / 100]);
         println!("from the packet to the mix: median {median} ms, p95 {most} ms");
-        assert!(median <= 150 || seconds < 20, "{median} ms");
+        assert!(median <= 170 || seconds < 20, "{median} ms");
     }
+    // A packet carries a copy of the one before it. Where two are gone in succession one is gone for good.
+    let twice = lossy.twice();
+    println!("{whole} seconds are whole of {}; two packets in succession were lost {twice} times", 2 * seconds - 2);
+    assert!(whole + 2 + twice >= 2 * seconds as usize, "{whole} {twice}");
 }
 
 /// From the moment that a second was sent to the moment that its first sample was given out, in ms, sorted.

@@ -1,8 +1,12 @@
-//! The time of a track's packets as their sender counts it.
+//! The time of a track's packets as their sender counts it, and what is missing between them.
 //!
 //! A jitter buffer stamps packets by when they arrive, smoothed: in a connection's first seconds its guess of the
 //! sender's clock moves by tens of milliseconds, and every fresh report of the sender may move it again. The packets'
-//! own numbers (RFC 3550 §5.1) are exact. Only the first packet's place is taken from the buffer.
+//! own times (RFC 3550 §5.1) are exact. Only the first packet's place is taken from the buffer.
+//!
+//! Losses are told from these times too. Sequence numbers do not survive the way here: an element of WebRTC's chain that
+//! looks for redundant packets numbers anew what passes it, and then the jitter buffer's own word of a loss is ignored
+//! by the depayloader.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -10,135 +14,107 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use crate::gst::samples::{clock_time, sample_count};
+use crate::media::opus;
 
-/// A packet whose number lies further off belongs to another count: 10 s, in 48 kHz samples.
+/// A packet whose time lies further off belongs to another count: 10 s, in 48 kHz samples.
 const FAR: i64 = 480_000;
 
-/// A packet lasts this long until two of them tell otherwise: 20 ms.
-const USUAL: i64 = 960;
+/// Shortest hole: half of Opus' shortest frame, 1.25 ms. Nanoseconds are rounded.
+const HOLE_MIN: u64 = 60;
 
-/// Longest packet: 120 ms (RFC 6716 §2.1.4).
-const LONGEST: i64 = 5760;
+/// Longest hole that is made up: 200 ms. A longer one is a silence, as a sender makes that saves its packets.
+const MADE_UP_MAX: u64 = 9600;
 
-/// What has come of a track.
+/// What has come of a track, in the sender's time.
 #[derive(Debug, Default)]
 struct Count {
-    /// Sequence number, RTP time and place of the packet that came last.
-    last: Option<(u16, u32, u64)>,
-    /// How long a packet lasts.
-    spacing: Option<i64>,
-    /// Packets after the last one that were told to be lost.
-    told: u16,
+    /// RTP time and place of the packet that came last.
+    last: Option<(u32, u64)>,
 }
-
-/// Packets that are made up at most, one after the other; a longer hole is a silence.
-const MADE_UP_MAX: u16 = 10;
 
 impl Count {
     /// Where a packet lies that the jitter buffer would have put at `guess`.
-    fn packet(&mut self, sequence: u16, time: u32, guess: u64) -> u64 {
+    fn packet(&mut self, time: u32, guess: u64) -> u64 {
         let place = match self.last {
-            Some((before, last, place)) => {
+            Some((last, place)) => {
                 let passed = i64::from(time.wrapping_sub(last).cast_signed());
-                if sequence == before.wrapping_add(1) && (1..=LONGEST).contains(&passed) {
-                    self.spacing = Some(passed);
-                }
                 if passed.abs() <= FAR { place.saturating_add_signed(passed) } else { guess }
             }
             None => guess,
         };
-        self.last = Some((sequence, time, place));
-        self.told = 0;
+        self.last = Some((time, place));
         place
-    }
-
-    /// Sequence numbers of lost packets before `sequence` that nobody told of. Not every jitter buffer tells.
-    fn untold(&self, sequence: u16) -> Vec<u16> {
-        let Some((before, ..)) = self.last else { return Vec::new() };
-        let missing = sequence.wrapping_sub(before).wrapping_sub(1);
-        if missing > MADE_UP_MAX {
-            Vec::new()
-        } else {
-            (self.told..missing).map(|n| before.wrapping_add(1 + n)).collect()
-        }
-    }
-
-    /// Where the lost packet lies whose sequence number is `sequence`, and how long one lasts.
-    fn lost(&mut self, sequence: u16) -> Option<(u64, u64)> {
-        let (before, _, place) = self.last?;
-        let spacing = self.spacing.unwrap_or(USUAL);
-        let packets = i64::from(sequence.wrapping_sub(before).cast_signed());
-        self.told = self.told.max(u16::try_from(packets).unwrap_or_default());
-        (packets > 0 && packets * spacing <= FAR)
-            .then(|| (place.saturating_add_signed(packets * spacing), spacing as u64))
     }
 }
 
-/// Stamps everything that enters by `pad` anew.
-pub(super) fn by_the_sender(pad: &gst::Pad) {
+/// What has come of a track, packet after packet.
+#[derive(Debug, Default)]
+struct Seam {
+    /// Where the next packet belongs, and how long the last one was.
+    next: Option<(u64, u64)>,
+}
+
+impl Seam {
+    /// Takes a packet; gives the places and lengths of those that are missing before it.
+    fn packet(&mut self, place: u64, length: u64) -> Vec<(u64, u64)> {
+        let before = self.next.replace((place + length, length));
+        let Some((from, each)) = before else { return Vec::new() };
+        let hole = place.saturating_sub(from);
+        if !(HOLE_MIN..=MADE_UP_MAX).contains(&hole) {
+            return Vec::new();
+        }
+        let starts = (from..place.saturating_sub(HOLE_MIN)).step_by(each as usize);
+        starts.map(|start| (start, each.min(place - start))).collect()
+    }
+}
+
+/// Stamps every packet that enters `depayloader` anew, and tells its decoder of each that is missing before it.
+pub(super) fn by_the_sender(depayloader: &gst::Element) -> Option<()> {
+    let (entry, exit) = (depayloader.static_pad("sink")?, depayloader.static_pad("src")?);
     let count = Mutex::new(Count::default());
-    pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+    entry.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
         match &mut info.data {
-            Some(gst::PadProbeData::Buffer(buffer)) => {
-                let Some((sequence, time)) = header(buffer) else { return gst::PadProbeReturn::Ok };
-                let untold = locked(&count).untold(sequence);
-                for event in untold.into_iter().map(missing) {
-                    // It comes through here again, and is stamped.
-                    pad.send_event(event);
-                }
-                packet(&mut locked(&count), buffer, sequence, time);
+            Some(gst::PadProbeData::Event(event)) if event.has_name("GstRTPPacketLost") => {
+                // Told on the other side. Taken, not dropped: the library would let go once more of what is dropped.
+                drop(info.data.take());
+                return gst::PadProbeReturn::Handled;
             }
-            Some(gst::PadProbeData::Event(event)) => {
-                if let Some(anew) = lost(&mut locked(&count), event) {
-                    *event = anew;
-                }
-            }
+            Some(gst::PadProbeData::Buffer(buffer)) => stamp(&mut locked(&count), buffer),
             _ => {}
         }
         gst::PadProbeReturn::Ok
     });
+    let seam = Mutex::new(Seam::default());
+    exit.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let Some(gst::PadProbeData::Buffer(buffer)) = &info.data else { return gst::PadProbeReturn::Ok };
+        for (place, length) in missing(&mut locked(&seam), buffer) {
+            pad.push_event(gst::event::Gap::builder(clock_time(place)).duration(clock_time(length)).build());
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Some(())
 }
 
-fn locked(count: &Mutex<Count>) -> MutexGuard<'_, Count> {
-    count.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Sequence number and time of a packet.
-fn header(buffer: &gst::Buffer) -> Option<(u16, u32)> {
-    let mut bytes = [0_u8; 8];
-    buffer.copy_to_slice(0, &mut bytes).ok()?;
-    Some((u16::from_be_bytes([bytes[2], bytes[3]]), u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])))
-}
-
-/// What a jitter buffer tells of a lost packet.
-fn missing(sequence: u16) -> gst::Event {
-    let lost = gst::Structure::builder("GstRTPPacketLost")
-        .field("seqnum", u32::from(sequence))
-        .field("timestamp", 0_u64)
-        .field("duration", 0_u64)
-        .field("retry", 0_u32)
-        .build();
-    gst::event::CustomDownstream::new(lost)
-}
-
-fn packet(count: &mut Count, buffer: &mut gst::Buffer, sequence: u16, time: u32) {
-    let Some(guess) = buffer.pts() else { return };
-    let place = clock_time(count.packet(sequence, time, sample_count(guess)));
+fn stamp(count: &mut Count, buffer: &mut gst::Buffer) {
+    let mut time = [0_u8; 4];
+    let (Some(guess), Ok(())) = (buffer.pts(), buffer.copy_to_slice(4, &mut time)) else { return };
+    let place = clock_time(count.packet(u32::from_be_bytes(time), sample_count(guess)));
     buffer.make_mut().set_pts(place);
 }
 
-fn lost(count: &mut Count, event: &gst::Event) -> Option<gst::Event> {
-    let structure = event.structure().filter(|structure| structure.name() == "GstRTPPacketLost")?;
-    let sequence = u16::try_from(structure.get::<u32>("seqnum").ok()?).ok()?;
-    let (place, spacing) = count.lost(sequence)?;
-    let usual = structure.get::<u64>("duration").ok().map_or(spacing, |nanos| {
-        let samples = sample_count(gst::ClockTime::from_nseconds(nanos));
-        ((samples + spacing / 2) / spacing).clamp(1, 10) * spacing
-    });
-    let mut anew = structure.to_owned();
-    anew.set("timestamp", clock_time(place).nseconds());
-    anew.set("duration", clock_time(usual).nseconds());
-    Some(gst::event::CustomDownstream::builder(anew).seqnum(event.seqnum()).build())
+/// What is missing before a packet of Opus.
+fn missing(seam: &mut Seam, packet: &gst::Buffer) -> Vec<(u64, u64)> {
+    let mut begin = [0_u8; 2];
+    let read = packet.size().min(2);
+    let known = packet.copy_to_slice(0, &mut begin[..read]).is_ok();
+    match (packet.pts(), opus::duration(&begin[..read])) {
+        (Some(at), Some(length)) if known => seam.packet(sample_count(at), u64::from(length)),
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -148,17 +124,23 @@ mod tests {
     #[test]
     fn places_follow_the_senders_count_whatever_the_buffer_guesses() {
         let mut count = Count::default();
-        assert_eq!(count.packet(65_534, u32::MAX - 959, 50_000), 50_000);
-        assert_eq!(count.packet(65_535, 0, 50_000), 50_960);
-        assert_eq!(count.packet(0, 960, 99_999), 51_920);
-        assert_eq!(count.lost(1), Some((52_880, 960)));
-        assert_eq!(count.lost(3), Some((54_800, 960)));
-        assert_eq!(count.lost(0), None);
-        assert_eq!(count.untold(4), Vec::<u16>::new());
-        assert_eq!(count.packet(4, 960 * 5, 0), 55_760);
-        assert_eq!(count.untold(7), [5, 6]);
-        assert_eq!((count.lost(5), count.untold(7)), (Some((56_720, 960)), vec![6]));
-        assert!(count.untold(5).is_empty() && count.untold(100).is_empty());
-        assert_eq!(count.packet(5, 960 * 3000, 123), 123, "another count begins where it is heard");
+        assert_eq!(count.packet(u32::MAX - 959, 50_000), 50_000);
+        assert_eq!(count.packet(0, 50_000), 50_960);
+        assert_eq!(count.packet(960, 99_999), 51_920);
+        assert_eq!(count.packet(960 * 5, 0), 55_760);
+        assert_eq!(count.packet(960 * 3000, 123), 123, "another count begins where it is heard");
+    }
+
+    #[test]
+    fn each_packet_that_is_missing_is_told_and_a_senders_silence_is_not() {
+        let mut seam = Seam::default();
+        assert!(seam.packet(5000, 960).is_empty() && seam.packet(5960, 960).is_empty());
+        assert_eq!(seam.packet(8840, 960), [(6920, 960), (7880, 960)]);
+        assert!(seam.packet(9801, 960).is_empty(), "a rounded nanosecond");
+        assert_eq!(seam.packet(12_681, 2880), [(10_761, 960), (11_721, 960)]);
+        assert_eq!(seam.packet(16_041, 480), [(15_561, 480)], "shorter than the one before it");
+        assert!(seam.packet(16_521 + 9601, 480).is_empty(), "a silence");
+        assert!(seam.packet(3000, 960).is_empty(), "another count");
+        assert!(seam.packet(3960, 960).is_empty());
     }
 }

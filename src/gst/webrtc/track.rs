@@ -30,9 +30,10 @@ pub(super) fn attach(rtc: &gst::Element, pad: &gst::Pad, teller: &Teller) -> Res
     let text: String = TEXT.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join(" ");
     let chain = gst::parse::bin_from_description_with_name(&text, false, "")
         .map_err(|error| glib::bool_error!("the chain of a track does not build: {error}"))?;
-    let input = chain.by_name("in").and_then(|element| element.static_pad("sink"));
-    let input = input.ok_or_else(|| glib::bool_error!("the chain of a track has no entry"))?;
-    stamp::by_the_sender(&input);
+    let no_entry = || glib::bool_error!("the chain of a track has no entry");
+    let depayloader = chain.by_name("in").ok_or_else(no_entry)?;
+    stamp::by_the_sender(&depayloader).ok_or_else(no_entry)?;
+    let input = depayloader.static_pad("sink").ok_or_else(no_entry)?;
     chain.add_pad(&gst::GhostPad::builder_with_target(&input)?.name("sink").build())?;
     connect(&chain, number, teller)?;
     teller.tell(RtcEvent::Track(number));

@@ -33,7 +33,9 @@ pub(super) fn checks(evidence: &Evidence, chunks: &[ChunkReport], troubles: &Tro
             checks.extend(ingest_back(ingest, trouble));
             checks.extend(noticed(evidence, ingest, trouble));
         }
-        checks.extend(evidence.seat.then(|| super::seat::delay(ingest, &evidence.space)).flatten());
+        if evidence.seat {
+            checks.extend(super::seat::delays(ingest, &evidence.space));
+        }
         checks.extend(troubles.kills.iter().filter_map(|kill| bridge_back(ingest, *kill, troubles)));
         checks.extend(troubles.comebacks.iter().filter_map(|comeback| sound_back(ingest, *comeback, chunks, troubles)));
     }

@@ -13,13 +13,13 @@ use crate::gst::webrtc::{RtcEvent, RtcListener};
 use crate::media::{PcmBlock, SAMPLE_RATE, StereoSample, opus};
 use crate::source::{SourceContext, SourceError, SourceEvent, Speaker, StemPacket};
 
-/// How long a jitter buffer waits for a packet that is missing, in ms: more than a jitter of 30 ms. What waits behind it
+/// How long a jitter buffer waits for a packet that is missing, in ms: twice a jitter of 30 ms. What waits behind it
 /// must still come in time ([`DELAY`]), with a fade and a tick to spare.
-pub const LATENCY_MS: u32 = 40;
+pub const LATENCY_MS: u32 = 60;
 
 /// How long after it was mixed the sound of a room goes on the air: with the jitter buffer and the encoder less than 0.4 s
 /// behind the speaker, and enough for a machine's own hiccups.
-pub const WEBRTC_DELAY: Duration = Duration::from_millis(200);
+pub const WEBRTC_DELAY: Duration = Duration::from_millis(180);
 
 /// A track is talking while its power was above -45 dBFS within the last half second.
 const TALKING_POWER: f32 = 3.2e-5;

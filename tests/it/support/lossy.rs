@@ -4,7 +4,7 @@
 //! proxy that puts our address into its descriptions; behind that address this process forwards each datagram, or
 //! drops it, or holds it up, as a seeded generator says. Whoever is held up is overtaken, as on real networks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -44,6 +44,8 @@ struct Road {
     passed: AtomicU64,
     lost: AtomicU64,
     chance: Mutex<fastrand::Rng>,
+    /// Packets that were lost, by their sender and its count (RFC 3550 §5.1).
+    gone: Mutex<BTreeSet<(u32, u16)>>,
     /// The gateway's ports, and ours in their place.
     ports: Mutex<BTreeMap<u16, (u16, AbortOnDropHandle<()>)>>,
     http: reqwest::Client,
@@ -63,6 +65,7 @@ impl Lossy {
             passed: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             chance: Mutex::new(fastrand::Rng::with_seed(badness.seed)),
+            gone: Mutex::default(),
             ports: Mutex::default(),
             http: reqwest::Client::new(),
         });
@@ -76,9 +79,20 @@ impl Lossy {
         &self.url
     }
 
+    /// The gateway's ports that are reached through it.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.road.ports.lock().expect("no panic").keys().copied().collect()
+    }
+
     /// Makes it bad, or good again.
     pub(crate) fn bad(&self, bad: bool) {
         self.road.bad.store(bad, Ordering::Relaxed);
+    }
+
+    /// How many times two packets of one speaker were lost in succession, and no copy of the first one was left.
+    pub(crate) fn twice(&self) -> usize {
+        let lost = self.road.gone.lock().expect("no panic");
+        lost.iter().filter(|(ssrc, number)| lost.contains(&(*ssrc, number.wrapping_add(1)))).count()
     }
 
     /// How many datagrams were passed on and how many were lost while it was bad.
@@ -93,7 +107,7 @@ async fn pass(State(road): State<Arc<Road>>, method: Method, uri: Uri, body: Byt
     url.set_query(uri.query());
     let method = method.as_str().parse().map_err(|_| StatusCode::BAD_REQUEST)?;
     // The gateway is not to find another way than ours: an address for documentation (RFC 5737), routed nowhere.
-    let body = String::from_utf8_lossy(&body).replace(&format!(" {} ", road.address), " 203.0.113.9 ");
+    let body = String::from_utf8_lossy(&body).replace(&format!(" {} ", road.address), " 198.51.100.9 ");
     let answer = road.http.request(method, url).body(body).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     let text = answer.text().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     Ok(road.rewrite(text).await)
@@ -142,20 +156,33 @@ impl Road {
     }
 }
 
+/// Sender and count of a packet of sound; its payload type is the gateway's own for Opus.
+fn packet(datagram: &[u8]) -> Option<(u32, u16)> {
+    let number = |at: usize| Some(u16::from_be_bytes([*datagram.get(at)?, *datagram.get(at + 1)?]));
+    let is_rtp = datagram[0] >> 6 == 2 && datagram.get(1)? & 0x7f == 111;
+    is_rtp.then_some((u32::from(number(8)?) << 16 | u32::from(number(10)?), number(2)?))
+}
+
 async fn forward(road: Arc<Road>, near: Arc<UdpSocket>, far: Arc<UdpSocket>) {
     let mut client: Option<SocketAddr> = None;
     let (mut up, mut down) = (vec![0; 2048], vec![0; 2048]);
     loop {
-        // Nobody listens at the other end yet: that is told on the next call, and no reason to stop.
-        let (bytes, socket, to) = tokio::select! {
-            Ok((count, from)) = near.recv_from(&mut up) => {
-                client = Some(from);
-                (up[..count].to_vec(), far.clone(), None)
+        let (came, socket, to) = tokio::select! {
+            came = near.recv_from(&mut up) => {
+                let came = came.map(|(count, from)| {
+                    client = Some(from);
+                    up[..count].to_vec()
+                });
+                (came, far.clone(), None)
             }
-            Ok(count) = far.recv(&mut down) => (down[..count].to_vec(), near.clone(), client),
-            else => continue,
+            came = far.recv(&mut down) => (came.map(|count| down[..count].to_vec()), near.clone(), client),
         };
-        let Some(wait) = road.fate() else { continue };
+        // Nobody listens at the other end yet: that is told on the next call, and no reason to stop.
+        let Ok(bytes) = came else { continue };
+        let Some(wait) = road.fate() else {
+            road.gone.lock().expect("no panic").extend(packet(&bytes));
+            continue;
+        };
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
             let sent = match to {
