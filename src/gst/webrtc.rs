@@ -11,6 +11,7 @@ mod stamp;
 mod track;
 
 use std::sync::Mutex;
+use std::time::Instant;
 
 use bytes::Bytes;
 use gstreamer as gst;
@@ -56,6 +57,8 @@ pub enum RtcEvent {
         track: u32,
         /// When the first one is to be heard.
         at: u64,
+        /// When they came.
+        came: Instant,
         /// The samples.
         samples: Vec<StereoSample>,
     },

@@ -118,8 +118,8 @@ impl JanusSource {
                     Some(message) => hall.on_message(message).await,
                     None => Err(SourceError::transient("the gateway is not asked any more")),
                 },
-                Some(event) = media.recv() => hall.on_media(event).await,
-                _ = tick.tick() => hall.on_tick().await,
+                // What came waits for its turn anyway. A full room that woke us for each packet cost a fifth more.
+                _ = tick.tick() => hall.on_tick(&mut media).await,
             };
             if let Err(error) = done {
                 break Err(error);
@@ -293,7 +293,10 @@ impl Hall<'_> {
         }
     }
 
-    async fn on_tick(&mut self) -> Result<(), SourceError> {
+    async fn on_tick(&mut self, media: &mut mpsc::Receiver<RtcEvent>) -> Result<(), SourceError> {
+        while let Ok(event) = media.try_recv() {
+            self.on_media(event).await?;
+        }
         if self.videoroom.is_waiting() && self.asked.elapsed() > PATIENCE {
             return Err(SourceError::transient("the gateway did not answer a request"));
         }

@@ -155,17 +155,18 @@ impl WhepSource {
         loop {
             tokio::select! {
                 () = context.token.cancelled() => return Ok(SourceEnd::Cancelled),
-                Some(event) = media.recv() => {
-                    line.on_event(&event, Instant::now())?;
-                    if let RtcEvent::Track(track) = event {
-                        room.seat(track, whoever());
-                    }
-                    room.take(event).await?;
+                _ = tick.tick() => {}
+            }
+            while let Ok(event) = media.try_recv() {
+                line.on_event(&event, Instant::now())?;
+                if let RtcEvent::Track(track) = event {
+                    room.seat(track, whoever());
                 }
-                // A silence that comes of a lost connection is none: it is a stall, and shown as one.
-                _ = tick.tick() => if line.on_tick(Instant::now())? {
-                    room.tick().await?;
-                },
+                room.take(event).await?;
+            }
+            // A silence that comes of a lost connection is none: it is a stall, and shown as one.
+            if line.on_tick(Instant::now())? {
+                room.tick().await?;
             }
         }
     }

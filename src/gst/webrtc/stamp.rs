@@ -68,8 +68,12 @@ impl Seam {
     }
 }
 
-/// Stamps every packet that enters `depayloader` anew, and tells its decoder of each that is missing before it.
-pub(super) fn by_the_sender(depayloader: &gst::Element) -> Option<()> {
+/// Stamps every packet that enters `depayloader` anew, and tells its decoder of each that is missing before it. Gives
+/// every packet that leaves to `heard`.
+pub(super) fn by_the_sender(
+    depayloader: &gst::Element,
+    heard: impl Fn(&gst::Buffer) + Send + Sync + 'static,
+) -> Option<()> {
     let (entry, exit) = (depayloader.static_pad("sink")?, depayloader.static_pad("src")?);
     let count = Mutex::new(Count::default());
     entry.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
@@ -90,6 +94,7 @@ pub(super) fn by_the_sender(depayloader: &gst::Element) -> Option<()> {
         for (place, length) in missing(&mut locked(&seam), buffer) {
             pad.push_event(gst::event::Gap::builder(clock_time(place)).duration(clock_time(length)).build());
         }
+        heard(buffer);
         gst::PadProbeReturn::Ok
     });
     Some(())

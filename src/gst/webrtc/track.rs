@@ -1,6 +1,7 @@
 //! One track of a listening connection: its packets as received, and its samples.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use gstreamer as gst;
@@ -10,7 +11,7 @@ use gstreamer_app::{AppSink, AppSinkCallbacks};
 use gstreamer_webrtc::WebRTCRTPTransceiver;
 
 use super::{RtcEvent, Teller, stamp};
-use crate::gst::samples::{from_bytes, sample_count};
+use crate::gst::samples::{from_i16, sample_count};
 
 const TEXT: &str = include_str!("../../../pipelines/webrtc_track.launch");
 
@@ -32,7 +33,8 @@ pub(super) fn attach(rtc: &gst::Element, pad: &gst::Pad, teller: &Teller) -> Res
         .map_err(|error| glib::bool_error!("the chain of a track does not build: {error}"))?;
     let no_entry = || glib::bool_error!("the chain of a track has no entry");
     let depayloader = chain.by_name("in").ok_or_else(no_entry)?;
-    stamp::by_the_sender(&depayloader).ok_or_else(no_entry)?;
+    let told = teller.clone();
+    stamp::by_the_sender(&depayloader, move |packet| tell_packet(&told, number, packet)).ok_or_else(no_entry)?;
     let input = depayloader.static_pad("sink").ok_or_else(no_entry)?;
     chain.add_pad(&gst::GhostPad::builder_with_target(&input)?.name("sink").build())?;
     connect(&chain, number, teller)?;
@@ -48,32 +50,28 @@ fn enter(parent: &gst::Bin, pad: &gst::Pad, element: &gst::Element, sink: &str) 
     Ok(())
 }
 
+/// Tells a packet as it was received.
+fn tell_packet(teller: &Teller, track: u32, packet: &gst::Buffer) {
+    // The depayloader's segment begins at zero: what it stamps is running time.
+    let Some(at) = packet.pts().filter(|_| packet.size() <= PACKET_MAX) else { return };
+    let Ok(bytes) = packet.map_readable() else { return };
+    teller.tell(RtcEvent::Packet { track, at: sample_count(at), data: Bytes::copy_from_slice(&bytes) });
+}
+
 fn connect(chain: &gst::Bin, track: u32, teller: &Teller) -> Result<(), glib::BoolError> {
-    let sink = |name: &str| {
-        let found = chain.by_name(name).and_downcast::<AppSink>();
-        found.ok_or_else(|| glib::bool_error!("the chain of a track has no {name}"))
-    };
-    let told = teller.clone();
-    let on_packet = move |sink: &AppSink| {
-        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-        let Some((at, bytes)) = placed(&sample) else { return Ok(gst::FlowSuccess::Ok) };
-        if bytes.len() <= PACKET_MAX {
-            told.tell(RtcEvent::Packet { track, at, data: Bytes::copy_from_slice(&bytes) });
-        }
-        Ok(gst::FlowSuccess::Ok)
-    };
-    sink("packets")?.set_callbacks(AppSinkCallbacks::builder().new_sample(on_packet).build());
+    let sink = chain.by_name("out").and_downcast::<AppSink>();
+    let sink = sink.ok_or_else(|| glib::bool_error!("the chain of a track has no end"))?;
     let (told, next) = (teller.clone(), AtomicU64::new(0));
     let on_audio = move |sink: &AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
         let Some((at, bytes)) = placed(&sample) else { return Ok(gst::FlowSuccess::Ok) };
-        let samples = from_bytes(&bytes);
+        let samples = from_i16(&bytes);
         let at = continued(next.load(Ordering::Relaxed), at);
         next.store(at + samples.len() as u64, Ordering::Relaxed);
-        told.tell(RtcEvent::Audio { track, at, samples });
+        told.tell(RtcEvent::Audio { track, at, came: Instant::now(), samples });
         Ok(gst::FlowSuccess::Ok)
     };
-    sink("out")?.set_callbacks(AppSinkCallbacks::builder().new_sample(on_audio).build());
+    sink.set_callbacks(AppSinkCallbacks::builder().new_sample(on_audio).build());
     Ok(())
 }
 

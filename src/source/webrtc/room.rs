@@ -19,7 +19,7 @@ pub const LATENCY_MS: u32 = 60;
 
 /// How long after it was mixed the sound of a room goes on the air: with the jitter buffer and the encoder less than 0.4 s
 /// behind the speaker, and enough for a machine's own hiccups.
-pub const WEBRTC_DELAY: Duration = Duration::from_millis(180);
+pub const WEBRTC_DELAY: Duration = Duration::from_millis(160);
 
 /// A track is talking while its power was above -45 dBFS within the last half second.
 const TALKING_POWER: f32 = 3.2e-5;
@@ -68,7 +68,12 @@ impl<'a> Room<'a> {
     }
 
     fn now(&self) -> u64 {
-        (self.entered.elapsed().as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000) as u64
+        self.at(Instant::now())
+    }
+
+    fn at(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.entered);
+        (since.as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000) as u64
     }
 
     /// Places what `listener` gives on the room's axis.
@@ -101,9 +106,9 @@ impl<'a> Room<'a> {
     /// # Errors
     /// When nobody listens to the source.
     pub async fn take(&mut self, event: RtcEvent) -> Result<(), SourceError> {
-        let now = self.now();
         match event {
-            RtcEvent::Audio { track, at, samples } => {
+            RtcEvent::Audio { track, at, came, samples } => {
+                let now = self.at(came);
                 let at = at.saturating_add_signed(self.zero);
                 if let Some(seat) = self.seats.get_mut(&track) {
                     if power(&samples) > TALKING_POWER {
