@@ -11,12 +11,15 @@ use spacebridge::secret::Secret;
 use spacebridge::source::janus::JanusSource;
 use spacebridge::source::janus::client::{Login, POLL_PATIENCE};
 use spacebridge::source::{Source as _, SourceContext, SourceEnd, SourceError, SourceEvent, Speaker};
+use spacebridge::status::ShowStatus;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::support::janus::{Janus, Publisher, ROOM};
 use crate::support::lossy::{Badness, Lossy};
+use crate::support::nginx::Nginx;
+use crate::support::show::{Stage, output};
 use crate::support::turn;
 
 /// What was heard of a room.
@@ -223,41 +226,35 @@ fn delays(heard: &Heard, from: usize, marks: &[spacebridge::ruler::RulerMark], s
     delays
 }
 
-/// Seconds of processor time that this process has used.
-fn used() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("our own");
+/// Seconds of processor time that a process has used.
+fn used(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
     let after = stat.rsplit(')').next().expect("a name").split_whitespace().collect::<Vec<_>>();
     // Fields 14 and 15 of proc_pid_stat(5), in hundredths.
     (after[11].parse::<f64>().expect("a number") + after[12].parse::<f64>().expect("a number")) / 100.0
 }
 
-/// The listening half of the drill below, in a process of its own.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "started by the drill beside it"]
-async fn listens_for_ten_seconds() {
-    let Ok(url) = std::env::var("SPACEBRIDGE_TEST_ROOM") else { return };
-    let speakers: usize = std::env::var("SPACEBRIDGE_TEST_SPEAKERS").expect("how many").parse().expect("a number");
-    spacebridge::gst::init().expect("GStreamer");
-    let mut visit = Visit::start(&url.parse().expect("an address"), "secret");
-    visit.until("all are there", |heard| heard.names().len() == speakers).await;
-    visit.listen(2.0).await;
-    let before = used();
-    visit.listen(10.0).await;
-    println!("used {:.2}", used() - before);
-    visit.end().await.0.expect("an end");
-}
-
+/// Seconds of processor time that a show of the room with two outputs takes for ten seconds.
 async fn cost(janus: &Janus, speakers: usize) -> f64 {
-    let output = tokio::process::Command::new(std::env::current_exe().expect("a program"))
-        .args(["--ignored", "--exact", "janus::listens_for_ten_seconds", "--nocapture"])
-        .env("SPACEBRIDGE_TEST_ROOM", janus.url().as_str())
-        .env("SPACEBRIDGE_TEST_SPEAKERS", speakers.to_string())
-        .output()
-        .await
-        .expect("a process");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let used = said.split("used ").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    used.unwrap_or_else(|| panic!("{said} {}", String::from_utf8_lossy(&output.stderr)))
+    let mirrors = [Nginx::start("live").await, Nginx::start("live").await];
+    let source = format!("[[source]]\nkind = \"janus\"\nurl = \"{}\"\nroom = \"{ROOM}\"\n", janus.url());
+    let stage = Stage::new(&format!(
+        "{source}pin_file = \"pin\"\n\n{}{}",
+        output("one", &mirrors[0]),
+        output("two", &mirrors[1])
+    ));
+    stage.secret("pin", "secret");
+    let run = stage.run(&[]);
+    stage.until_live().await;
+    let there = |status: &ShowStatus| status.session.as_ref().is_some_and(|session| session.speakers.len() == speakers);
+    stage.until("all are there", 30, there).await;
+    let pid = stage.until_kept(3.0).await.bridge.pid;
+    let before = used(pid);
+    // Not for anything to happen: this is what is measured.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let used = used(pid) - before;
+    run.interrupt().await;
+    used
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -282,7 +279,7 @@ async fn the_processor_time_of_thirteen_speakers_is_told_beside_that_of_one() {
         row.sort_by(f64::total_cmp);
         row[1]
     });
-    println!("CPU seconds of 10 s of listening: {table:?}, {:.2} times", median[1] / median[0]);
+    println!("CPU seconds of 10 s of a show: {table:?}, {:.2} times", median[1] / median[0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
