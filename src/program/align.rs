@@ -17,6 +17,10 @@ const COARSE_RATE: usize = SAMPLE_RATE as usize / DECIMATION;
 /// Least that both must have at the same place: 5 s.
 const OVERLAP: usize = COARSE_RATE * 5;
 
+/// Places with less in common than that are looked at as well, down to this: 2.5 s. None of them is believed, but where
+/// one of them is the best, the true place is most likely there, and the best of the others is only like it.
+const GLIMPSE: usize = OVERLAP / 2;
+
 /// Longest recording that is looked at: 60 s.
 const LONGEST: usize = SAMPLE_RATE as usize * 60;
 
@@ -70,8 +74,9 @@ fn coarse_shift(reference: &[f32], probe: &[f32]) -> Option<Shift> {
     }
     let products = correlation(reference, probe);
     let (energy_r, energy_p) = (energies(reference), energies(probe));
-    let first = OVERLAP as i64 - probe.len() as i64;
-    let end = (reference.len() - OVERLAP) as i64;
+    let first = GLIMPSE as i64 - probe.len() as i64;
+    let end = (reference.len() - GLIMPSE) as i64;
+    let common = |shift: i64| probe.len().min((reference.len() as i64 - shift) as usize) - (-shift).max(0) as usize;
     let likeness = |shift: i64| {
         // The part of the probe that lies on the reference.
         let from = (-shift).max(0) as usize;
@@ -88,8 +93,9 @@ fn coarse_shift(reference: &[f32], probe: &[f32]) -> Option<Shift> {
     let all: Vec<f32> = (first..=end).map(likeness).collect();
     let (best, likeness) = highest(&all, |_| true)?;
     let (_, next) = highest(&all, |index| index.abs_diff(best) > SAME_PLACE).unwrap_or((0, 0.0));
-    let clear = likeness >= LIKENESS && likeness - next.max(0.0) >= STANDS_OUT;
-    clear.then(|| Shift { samples: first + best as i64, likeness })
+    let shift = first + best as i64;
+    let clear = likeness >= LIKENESS && likeness - next.max(0.0) >= STANDS_OUT && common(shift) >= OVERLAP;
+    clear.then_some(Shift { samples: shift, likeness })
 }
 
 fn highest(values: &[f32], wanted: impl Fn(usize) -> bool) -> Option<(usize, f32)> {
@@ -207,6 +213,70 @@ mod tests {
         let all: Vec<f32> = (0..40).flat_map(ruler::second).collect();
         let found = shift(&all, &all[15 * 48_000..]).expect("a place");
         assert_eq!(found.samples, 15 * 48_000);
+    }
+
+    /// A path that has just come back has a little less in common with the other than is asked for, then a little more.
+    #[test]
+    fn a_place_with_too_little_in_common_is_not_taken_for_one_beside_it() {
+        let all: Vec<f32> = (0..60).flat_map(ruler::second).collect();
+        let s = SAMPLE_RATE as usize;
+        let start = 37 * s + 20_000;
+        for common in [3 * s, 4 * s, 5 * s - 2_400, 5 * s - 480, 5 * s - 12, 5 * s, 5 * s + 480, 6 * s] {
+            let found = shift(&all[..start + common], &all[start..start + 9 * s]);
+            assert!(found.is_none_or(|found| found.samples == start as i64), "{common}: {found:?}");
+            assert!(found.is_some() || common < 5 * s + DECIMATION, "{common}");
+        }
+    }
+
+    /// Bursts of voice-like noise with pauses, each of its own length and loudness.
+    fn speech(seconds: usize, seed: u32) -> Vec<f32> {
+        let mut seed = seed;
+        let mut random = move || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / (1 << 24) as f32
+        };
+        let mut out = Vec::with_capacity(seconds * SAMPLE_RATE as usize);
+        let (mut low, mut band) = (0.0_f32, 0.0_f32);
+        while out.len() < seconds * SAMPLE_RATE as usize {
+            let (length, pause) = (4_000 + (random() * 20_000.0) as usize, (random() * 30_000.0) as usize);
+            let loud = 0.1 + 0.4 * random();
+            for n in 0..length {
+                // Noise around 500 Hz, which swells and fades as a syllable does.
+                let envelope = (std::f32::consts::PI * n as f32 / length as f32).sin();
+                low += 0.065 * band;
+                band += 0.065 * (random() - 0.5 - low - 0.3 * band);
+                out.push(loud * envelope * band * 4.0);
+            }
+            out.extend(std::iter::repeat_n(0.0, pause));
+        }
+        out.truncate(seconds * SAMPLE_RATE as usize);
+        out
+    }
+
+    /// What a path does to it: dull, of another loudness, with noise of its own.
+    fn through(talk: &[f32], dull: f32, level: f32, noise: f32, mut seed: u32) -> Vec<f32> {
+        let mut low = 0.0;
+        let lossy = |value: &f32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            low += dull * (value - low);
+            low * level + noise * ((seed >> 8) as f32 / (1 << 24) as f32 - 0.5)
+        };
+        talk.iter().map(lossy).collect()
+    }
+
+    #[test]
+    fn talk_through_two_lossy_paths_is_found_within_a_millisecond_and_other_talk_is_refused() {
+        let s = SAMPLE_RATE as usize;
+        let (talk, other) = (speech(30, 1), speech(30, 77));
+        let near = through(&talk, 0.9, 1.0, 0.01, 3);
+        for (at, dull, level) in [(8 * s + 311, 0.35, 0.4), (0, 0.5, 1.6), (17 * s, 0.35, 0.25)] {
+            let far = through(&talk[at..], dull, level, 0.02 * level, 5);
+            let found = shift(&near, &far).expect("a place");
+            assert!((found.samples - at as i64).abs() <= 48, "{at}: {found:?}");
+        }
+        let strange = through(&other, 0.35, 0.5, 0.01, 9);
+        assert_eq!(shift(&near, &strange), None, "other people");
+        assert_eq!(shift(&near[..14 * s], &near[16 * s..]), None, "the same people, but nothing in common");
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Conductor {
 
     pub(super) fn on_edge(&mut self, edge: Edge) {
         let delay = self.delay();
-        let many = self.is_aligned();
+        let many = self.others_fill();
         let now = self.handles.program.now().samples();
         self.handles.program.set_lead(delay);
         let placement = self.air.placement.get_or_insert_with(|| Placement::new(delay));

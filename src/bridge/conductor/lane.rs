@@ -27,6 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const STREAM_LATE: Duration = Duration::from_millis(1500);
 const PIECE_LATE: Duration = Duration::from_millis(2500);
 
+/// Places that lie less than 5 ms apart are the same: what two clocks come apart in half a minute.
+const SAME_PLACE: u64 = SAMPLE_RATE as u64 / 200;
+
+/// A path that begins to give, or gives again after a standstill, is well after this. A reader that comes to its end
+/// gives its last words too.
+const WELL_AFTER: Duration = Duration::from_millis(500);
+
 /// What an attempt comes to, with the source that it had.
 type Attempted = (Box<dyn Source>, Result<SourceEnd, SourceError>);
 
@@ -72,9 +79,12 @@ pub(super) struct Lane {
     pub(super) piece: u64,
     /// Whether this attempt has given audio.
     pub(super) gives: bool,
-    /// When it gave audio last, or began.
+    /// When it gave audio last, or began, and since when it gives without a standstill.
     pub(super) since: Instant,
+    gives_since: Option<Instant>,
     pub(super) place: Option<Place>,
+    /// A place that was found once: believed when it is found again.
+    pub(super) guess: Option<i64>,
     pub(super) search: Option<Search>,
     /// When the place was looked for last, and how often in vain.
     pub(super) sought: Option<Instant>,
@@ -101,7 +111,9 @@ impl Lane {
             piece: 0,
             gives: false,
             since: now,
+            gives_since: None,
             place: None,
+            guess: None,
             search: None,
             sought: None,
             in_vain: 0,
@@ -131,12 +143,30 @@ impl Lane {
     /// Where it lies is not known any more.
     pub(super) fn forget_place(&mut self) {
         (self.place, self.search, self.sought, self.in_vain) = (None, None, None, 0);
-        (self.silent_from, self.slack) = (None, None);
+        (self.guess, self.silent_from, self.slack) = (None, None, None);
+    }
+
+    /// Whether its place is known, and was found there last.
+    pub(super) fn is_settled(&self) -> bool {
+        self.place.is_some_and(|place| self.guess.is_none_or(|guess| guess == place.anchor))
+    }
+
+    /// Its place was found at `anchor`: whether that is believed. What is alike once by chance is so nowhere a while
+    /// later, when there is more to compare.
+    pub(super) fn find(&mut self, anchor: i64, now: Instant) -> bool {
+        let near = |other: i64| anchor.abs_diff(other) <= SAME_PLACE;
+        let believed = self.guess.is_some_and(near) || self.place.is_some_and(|place| near(place.anchor));
+        self.guess = Some(anchor);
+        if believed {
+            self.place = Some(Place { anchor, at: now });
+        }
+        believed
     }
 
     /// Everything on the program from here on lies `by` samples later.
     pub(super) fn shift(&mut self, by: i64) {
         self.search = None;
+        self.guess = None;
         self.slack = None;
         self.silent_from = None;
         if let Some(place) = &mut self.place {
@@ -146,6 +176,9 @@ impl Lane {
 
     /// Takes notice of audio.
     pub(super) fn give(&mut self, block: &PcmBlock, now: Instant) {
+        if !self.gives || now.saturating_duration_since(self.since) >= PATIENCE {
+            self.gives_since = Some(now);
+        }
         self.gives = true;
         self.since = now;
         self.piece = self.piece.max(block.samples.len() as u64);
@@ -156,8 +189,9 @@ impl Lane {
     pub(super) fn path(&self, continuous: bool, now: Instant) -> Path {
         let piece = Duration::from_secs_f64(self.piece as f64 / f64::from(SAMPLE_RATE));
         let late = if continuous { STREAM_LATE } else { PIECE_LATE };
+        let well = self.gives_since.is_some_and(|at| now.saturating_duration_since(at) >= WELL_AFTER);
         Path {
-            gives: self.running.is_some() && self.gives,
+            gives: self.running.is_some() && self.gives && well,
             quiet: now.saturating_duration_since(self.since),
             patience: (piece + late).max(PATIENCE),
             silent: self.silent_from.is_some(),
@@ -199,4 +233,50 @@ pub(super) async fn next(sources: &mut [SourceSlot], active: usize) -> (usize, H
         Poll::Pending
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: i64 = SAMPLE_RATE as i64;
+
+    #[test]
+    fn a_place_that_was_found_once_by_chance_is_not_believed() {
+        let now = Instant::now();
+        let mut lane = Lane::new(now);
+        let found =
+            [(7 * S, false), (9 * S, false), (9 * S + 30, true), (20 * S, false), (9 * S + 60, true), (9 * S, true)];
+        for (anchor, believed) in found {
+            assert_eq!(lane.find(anchor, now), believed, "{anchor}");
+        }
+        assert_eq!(lane.place.map(|place| place.anchor), Some(9 * S));
+        // What moved for good is believed the second time.
+        assert!(!lane.find(15 * S, now));
+        assert!(lane.find(15 * S, now));
+        lane.forget_place();
+        assert!(!lane.find(15 * S, now), "nothing is left of what was known");
+    }
+
+    #[tokio::test]
+    async fn the_last_words_of_a_path_are_no_recovery() {
+        let began = Instant::now();
+        let at = |ms: u64| began + Duration::from_millis(ms);
+        let mut lane = Lane::new(began);
+        let task = tokio::spawn(std::future::pending::<Attempted>());
+        let (stop, abort) = (CancellationToken::new(), task.abort_handle());
+        lane.begin(Running { events: mpsc::channel(1).1, task, stop }, began);
+        let block = PcmBlock { media_time: 0, samples: vec![[0.0; 2]; 1024] };
+        let healthy = |lane: &Lane, ms: u64| lane.path(true, at(ms)).is_healthy();
+        for ms in (100..1_000).step_by(100) {
+            lane.give(&block, at(ms));
+            assert_eq!(healthy(&lane, ms), ms >= 600, "{ms}");
+        }
+        assert!(healthy(&lane, 2_000) && !healthy(&lane, 10_000));
+        lane.give(&block, at(10_900));
+        assert!(!healthy(&lane, 11_200), "one piece after ten seconds");
+        lane.give(&block, at(11_500));
+        assert!(healthy(&lane, 11_500));
+        abort.abort();
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{Place, Search};
+use super::lane::Search;
 use super::{Conductor, SourceSlot};
 use crate::config::FailoverMode;
 use crate::media::{PcmBlock, ProgramTime, SAMPLE_RATE};
@@ -92,6 +92,15 @@ impl Conductor {
         self.sources.iter().map(path).collect()
     }
 
+    /// Whether another path than the one on the air stands by, its sound where it belongs: what the one on the air has
+    /// too late is heard from it.
+    pub(super) fn others_fill(&self) -> bool {
+        let (active, now) = (self.attempts.index(), Instant::now());
+        let fills =
+            |slot: &SourceSlot| slot.lane.place.is_some() && slot.lane.path(slot.is_continuous(), now).is_healthy();
+        self.is_aligned() && self.sources.iter().enumerate().any(|(index, slot)| index != active && fills(slot))
+    }
+
     /// Connects what is to stand by, and lets go what is not needed any more.
     fn keep_connected(&mut self, paths: &[Path], token: &CancellationToken) {
         let (active, now) = (self.attempts.index(), Instant::now());
@@ -170,7 +179,7 @@ impl Conductor {
         for index in (0..self.sources.len()).filter(|index| *index != active) {
             self.find(index);
             let lane = &self.sources[index].lane;
-            let pause = if lane.place.is_some() || lane.in_vain >= IN_VAIN { SEEK_AGAIN } else { SEEK };
+            let pause = if lane.is_settled() || lane.in_vain >= IN_VAIN { SEEK_AGAIN } else { SEEK };
             let due = lane.gives && lane.search.is_none() && lane.sought.is_none_or(|at| at.elapsed() >= pause);
             if due
                 && let Some((aired, reference)) = self.air.aired.mono()
@@ -204,8 +213,10 @@ impl Conductor {
         };
         let anchor = aired + shift.samples - media;
         let moved = lane.place.map(|place| anchor - place.anchor);
-        tracing::debug!(index, anchor, moved, likeness = shift.likeness, "The place of a path was found by its sound.");
-        (lane.place, lane.in_vain) = (Some(Place { anchor, at: Instant::now() }), 0);
+        let believed = lane.find(anchor, Instant::now());
+        lane.in_vain = 0;
+        let likeness = shift.likeness;
+        tracing::debug!(index, anchor, moved, likeness, believed, "The place of a path was found by its sound.");
     }
 
     /// In aligned mode every path that stands by must have its turn a while after it came; otherwise all goes out later.

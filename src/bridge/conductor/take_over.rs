@@ -94,6 +94,7 @@ impl Conductor {
             catches_up: continuous && !self.is_aligned(),
         };
         let joint = joint(knows);
+        tracing::debug!(from, to, ?why, ?knows, ?joint, "A path takes over.");
         let delay = (joint.anchor + knows.end - now).max(slot.delay as i64).max(0);
         self.air.place_at(Placement::at(joint.anchor, delay as u64, now as u64), joint.anchor + joint.from);
         program.set_lead(delay as u64);
@@ -109,6 +110,10 @@ impl Conductor {
         }
         let lane = &mut self.sources[from].lane;
         let moving = !matches!(why, Why::Stalled(_) | Why::Lost);
+        if !moving {
+            // It was heard, and what comes after a standstill need not follow on it.
+            lane.reserve.clear();
+        }
         lane.place =
             old.filter(|_| moving && lane.running.is_some()).map(|anchor| Place { anchor, at: Instant::now() });
         // In any other mode it lies elsewhere now: the paths' own places are found again.
@@ -199,6 +204,9 @@ impl super::air::Air {
         self.aired.truncate(audible);
     }
 }
+
+#[cfg(test)]
+mod way_back;
 
 #[cfg(test)]
 mod tests {
