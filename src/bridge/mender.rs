@@ -17,6 +17,8 @@ use super::sources;
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::{Secrets, ShowConfig};
+use crate::episode::{EpisodeError, OtherPath, Progress, other_path, sessions_with_another_path};
+use crate::media::SAMPLE_RATE;
 use crate::recording::Recording;
 use crate::repair::{Repair, RepairProgress, lacking};
 use crate::source::Past;
@@ -102,6 +104,44 @@ impl Mender {
             !lacking.is_nothing()
         };
         archive.sessions.iter().filter(lacks).map(|session| session.info.session.clone()).collect()
+    }
+
+    /// Sessions that lack something which another one may hold.
+    fn with_another_path(&self) -> Vec<String> {
+        sessions_with_another_path(&self.recording.archive())
+    }
+
+    /// Whether any session lacks something which another one may hold.
+    pub(super) fn has_another_path(&self) -> bool {
+        !self.with_another_path().is_empty()
+    }
+
+    /// Finds on other paths what sessions lack, lists it in the journal, and says what came of it. Ends soon after
+    /// `progress` is cancelled; what was found by then is kept.
+    pub(super) async fn other_path(&self, progress: Progress) {
+        self.recording.flush().await;
+        for session in self.with_another_path() {
+            let (archive, progress) = (self.recording.archive(), progress.clone());
+            let work = tokio::task::spawn_blocking(move || other_path(&archive, &session, &progress));
+            match work.await {
+                Ok(Ok(found)) => self.fill(found),
+                Ok(Err(EpisodeError::Cancelled)) => return,
+                Ok(Err(error)) => tracing::warn!(%error, "The other paths could not be looked through."),
+                Err(error) => tracing::warn!(%error, "The look through the other paths broke."),
+            }
+        }
+    }
+
+    fn fill(&self, found: OtherPath) {
+        let samples: i64 = found.fills.iter().map(|fill| fill.end - fill.start).sum();
+        if samples > 0 {
+            let seconds = samples as f64 / f64::from(SAMPLE_RATE);
+            let message =
+                format!("{seconds:.1} s that one path lacks are heard on another one; encoded exports have them");
+            self.events.info("repair.filled", "recording", message);
+        }
+        found.fills.into_iter().for_each(|fill| self.recording.fill(fill));
+        found.notes.into_iter().for_each(|note| self.events.info("recording.note", "recording", note));
     }
 
     /// A repair of `session`, and where it tells how far it is; none where nothing is to be had of what is past.

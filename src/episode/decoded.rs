@@ -1,7 +1,11 @@
 //! A reel as 48 kHz stereo samples: one stream from its first part to its last, silence where there is nothing to decode.
 
+mod overlay;
 mod pcm;
 
+use std::borrow::BorrowMut;
+
+use overlay::Overlay;
 use pcm::Pcm;
 
 use super::error::EpisodeError;
@@ -45,8 +49,10 @@ impl Decoder {
 }
 
 /// See the module.
-pub(super) struct Decoded<'a> {
-    reel: &'a mut Reel,
+pub(super) struct Decoded<R> {
+    reel: R,
+    /// What other sessions hold of what this one lacks.
+    overlay: Option<Box<Overlay>>,
     decoder: Option<Decoder>,
     /// A captured stream of uncompressed sound on its way.
     pcm: Option<Pcm>,
@@ -62,10 +68,12 @@ pub(super) struct Decoded<'a> {
     notes: Vec<String>,
 }
 
-impl<'a> Decoded<'a> {
-    pub(super) fn new(reel: &'a mut Reel) -> Self {
+impl<R: BorrowMut<Reel>> Decoded<R> {
+    pub(super) fn new(mut reel: R) -> Self {
+        let patches = reel.borrow_mut().take_patches();
         Self {
             reel,
+            overlay: (!patches.is_empty()).then(|| Box::new(Overlay::new(patches))),
             decoder: None,
             pcm: None,
             origin: None,
@@ -90,7 +98,7 @@ impl<'a> Decoded<'a> {
 
     /// Samples of silence so far in place of what is missing.
     pub(super) fn filled(&self) -> u64 {
-        self.filled
+        self.filled.saturating_sub(self.overlay.as_ref().map_or(0, |overlay| overlay.laid))
     }
 
     /// Captured streams of which nothing was decoded; takes them.
@@ -101,7 +109,8 @@ impl<'a> Decoded<'a> {
     /// What a person should know; takes it.
     pub(super) fn take_notes(&mut self) -> Vec<String> {
         let mut notes = std::mem::take(&mut self.notes);
-        notes.extend(self.reel.take_notes());
+        notes.extend(self.reel.borrow_mut().take_notes());
+        notes.extend(self.overlay.iter_mut().flat_map(|overlay| overlay.take_notes()));
         let lost = std::mem::take(&mut self.lost) as f64 / f64::from(SAMPLE_RATE);
         if lost > 0.0 {
             notes.push(format!("{lost:.2} s could not be decoded; silence stands in their place."));
@@ -116,10 +125,12 @@ impl<'a> Decoded<'a> {
             let count = self.silence.min(SILENCE);
             samples.resize(count as usize, [0.0; 2]);
             self.silence -= count;
+            self.patch(self.position, samples)?;
             self.position += count;
             return Ok(true);
         }
         let more = self.decode(samples)?;
+        self.patch(self.position, samples)?;
         self.position += samples.len() as u64;
         Ok(more)
     }
@@ -129,7 +140,7 @@ impl<'a> Decoded<'a> {
             return self.pull_pcm(pcm, samples);
         }
         for _ in 0..FRAMES {
-            let Some(event) = self.reel.next().transpose()? else {
+            let Some(event) = self.reel.borrow_mut().next().transpose()? else {
                 let was = self.decoder.is_some();
                 self.close(samples)?;
                 return Ok(was);
@@ -138,7 +149,7 @@ impl<'a> Decoded<'a> {
                 ReelEvent::Frame(frame) => {
                     let Some(decoder) = &mut self.decoder else { continue };
                     decoder.inner.push(frame)?;
-                    decoder.filled = self.reel.tally().filled;
+                    decoder.filled = self.reel.borrow_mut().tally().filled;
                 }
                 ReelEvent::Part { config, origin } => {
                     self.close(samples)?;
@@ -147,7 +158,7 @@ impl<'a> Decoded<'a> {
                 }
                 ReelEvent::Pcm { file, origin } => {
                     self.close(samples)?;
-                    self.pcm = Some(Pcm::open(self.reel, &file, origin)?);
+                    self.pcm = Some(Pcm::open(self.reel.borrow(), &file, origin)?);
                     return Ok(true);
                 }
                 ReelEvent::Foreign(file) => self.foreign.push(file),
@@ -172,7 +183,7 @@ impl<'a> Decoded<'a> {
                 pcm.waiting = Some((at, block));
             }
             Ok(hole) => {
-                self.notes.push(format!("A hole of {} hours is left out.", hole / SILENCE / 3600));
+                self.leave_out(hole);
                 pcm.shift(hole, block, end);
             }
             // It begins before the last one ended.
@@ -191,7 +202,7 @@ impl<'a> Decoded<'a> {
                 self.silence = hole;
                 self.filled += hole;
             }
-            Ok(hole) => self.notes.push(format!("A hole of {} hours is left out.", hole / SILENCE / 3600)),
+            Ok(hole) => self.leave_out(hole),
             Err(_) => skip = end.abs_diff(origin),
         }
         let specific = DecodeConfig {
@@ -201,6 +212,14 @@ impl<'a> Decoded<'a> {
         };
         self.decoder = Some(Decoder { config, inner: FrameDecoder::start(&specific)?, skip, filled: 0 });
         Ok(())
+    }
+
+    /// What comes behind a hole that is left out lies elsewhere than media time says: no patch fits it.
+    fn leave_out(&mut self, hole: u64) {
+        self.notes.push(format!("A hole of {} hours is left out.", hole / SILENCE / 3600));
+        if let Some(overlay) = &mut self.overlay {
+            overlay.end();
+        }
     }
 
     /// Takes the rest out of the decoder, and counts.

@@ -142,7 +142,7 @@ pub fn encode(reel: &mut Reel, plan: &EncodePlan<'_>, progress: &Progress) -> Re
 
 /// Gives everything to the files; how many samples it was.
 fn feed(
-    decoded: &mut Decoded<'_>,
+    decoded: &mut Decoded<&mut Reel>,
     mut samples: Vec<StereoSample>,
     plan: &EncodePlan<'_>,
     files: &mut [Encoding],

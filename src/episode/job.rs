@@ -206,7 +206,14 @@ impl<'a> Job<'a> {
         let (base, overwrite) = (self.base.clone(), self.overwrite());
         let plan = CopyPlan { folder: folder.clone(), base, copies, overwrite, dress: &dress };
         let mut reel = self.open(known)?;
+        let patched: i64 = reel.take_patches().iter().map(|patch| patch.span.end - patch.span.start).sum();
         let report = copy(&mut reel, &plan, progress)?;
+        if patched > 0 {
+            out.notes.push(format!(
+                "{:.1} s stay silent where the received frames are copied, and are there from another path where the sound is encoded: ask for mp3, opus, flac, wav or --loudness.",
+                patched as f64 / f64::from(SAMPLE_RATE)
+            ));
+        }
         self.take(folder, report.files, report.foreign, report.notes, out);
         Ok(())
     }

@@ -3,10 +3,15 @@
 //!
 //! Reads the archive and writes nothing. Knows no container. Memory holds one segment, whatever the length.
 
+mod extent;
+mod patch;
 mod track;
 
 use std::collections::VecDeque;
 
+pub(super) use patch::{Half, Patch};
+
+use extent::{captured, holds, samples};
 use track::Track;
 
 use bytes::Bytes;
@@ -14,7 +19,7 @@ use bytes::Bytes;
 use super::error::EpisodeError;
 use super::place::Placing;
 use crate::gst::remux::CapturedFrames;
-use crate::media::{AAC_FRAME_SAMPLES, SAMPLE_RATE};
+use crate::media::SAMPLE_RATE;
 use crate::recording::adts::{self, AacConfig};
 use crate::recording::{Archive, CaptureArchive, Folder, SegmentFact, sha256_hex};
 
@@ -105,14 +110,22 @@ pub struct Reel {
     waiting: VecDeque<Step>,
     tally: Tally,
     notes: Vec<String>,
+    patches: VecDeque<Patch>,
 }
 
 impl Reel {
-    /// Opens `session` of an archive, or the piece of it in `range`.
+    /// Opens `session` of an archive, or the piece of it in `range`, with what other sessions hold of what it lacks.
     ///
     /// # Errors
     /// When there is no such session, or the archive's folder cannot be opened.
     pub fn open(archive: &Archive, session: &str, range: Range) -> Result<Self, EpisodeError> {
+        let mut reel = Self::alone(archive, session, range)?;
+        reel.patches = patch::of(archive, session, range)?;
+        Ok(reel)
+    }
+
+    /// The same with nothing of any other session.
+    pub(super) fn alone(archive: &Archive, session: &str, range: Range) -> Result<Self, EpisodeError> {
         let found = archive.session(session).ok_or_else(|| EpisodeError::NoSession {
             name: session.to_owned(),
             known: archive.sessions.iter().map(|s| s.info.session.as_str()).collect::<Vec<_>>().join(", "),
@@ -143,6 +156,7 @@ impl Reel {
             waiting: VecDeque::new(),
             tally: Tally::default(),
             notes: Vec::new(),
+            patches: VecDeque::new(),
         })
     }
 
@@ -155,6 +169,11 @@ impl Reel {
     /// The piece that was asked for.
     pub(super) fn range(&self) -> Range {
         self.range
+    }
+
+    /// What lies in other sessions, in order; takes it. Frames of this reel are silent there.
+    pub(super) fn take_patches(&mut self) -> VecDeque<Patch> {
+        std::mem::take(&mut self.patches)
     }
 
     /// The archive's folder.
@@ -374,27 +393,4 @@ impl Iterator for Reel {
             }
         }
     }
-}
-
-/// Where captured streams begin and end, as far as that is known: one whose place is not goes on from the one before.
-fn captured(captures: &[CaptureArchive]) -> (i64, i64) {
-    let first = captures.first().and_then(|capture| capture.media_time).unwrap_or(0);
-    let behind = |end: i64, capture: &CaptureArchive| {
-        let length = (capture.seconds.unwrap_or(0.0) * f64::from(SAMPLE_RATE)) as i64;
-        capture.media_time.unwrap_or(end).saturating_add(length).max(end)
-    };
-    (first, captures.iter().fold(first, behind))
-}
-
-/// Length of `frames` frames in media time, rounded down.
-fn samples(frames: u64, config: AacConfig) -> i64 {
-    let samples = u128::from(frames) * u128::from(AAC_FRAME_SAMPLES) * u128::from(SAMPLE_RATE);
-    i64::try_from(samples / u128::from(config.sample_rate)).unwrap_or(i64::MAX)
-}
-
-/// Whether the stream's header names `codec`.
-fn holds(folder: &Folder, file: &str, codec: &[u8; 5]) -> bool {
-    const HEADER: u64 = 64 << 10;
-    let Ok(bytes) = folder.read(file, HEADER) else { return false };
-    bytes.windows(5).any(|window| window == codec)
 }

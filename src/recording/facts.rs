@@ -7,6 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::fills::FillFact;
 use super::stems::{SpeakerFact, StemEnd, StemStart};
 
 /// What one line of the journal says.
@@ -94,6 +95,8 @@ pub enum Fact {
     Mark(MarkFact),
     /// Where the repair of a session stands.
     Repair(RepairFact),
+    /// What a session lacks is heard in another one of the show.
+    Fill(FillFact),
     /// Whether the recording is never to be deleted by itself.
     Keep {
         /// The operator's word.

@@ -9,6 +9,7 @@ mod capture;
 pub mod catalogue;
 mod error;
 mod facts;
+mod fills;
 mod folder;
 mod gaps;
 mod inventory;
@@ -39,6 +40,7 @@ pub use facts::{
     EpisodeFact, ExportFact, Fact, GapFact, MarkFact, MissingFact, NewSegment, Origin, RepairFact, RepairState,
     SegmentFact, SessionFact, ShowFact,
 };
+pub use fills::{FillFact, spans_without};
 pub use folder::{Folder, folder_name, is_inside, is_plain};
 pub use journal::file_of as journal_file;
 pub use line::{Entry, FORMAT_VERSION, LineError, decode, hex, sha256_hex};
@@ -231,6 +233,11 @@ impl Recording {
     /// Where the repair of a session stands.
     pub fn repair(&self, repair: RepairFact) {
         self.send(Command::Fact(Fact::Repair(repair)));
+    }
+
+    /// Another session of the show holds what one lacks.
+    pub fn fill(&self, fill: FillFact) {
+        self.send(Command::Fact(Fact::Fill(fill)));
     }
 
     /// A file that was made for posting.

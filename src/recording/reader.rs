@@ -14,6 +14,7 @@ use super::error::RecordingError;
 use super::facts::{
     EpisodeFact, ExportFact, Fact, GapFact, MarkFact, MissingFact, RepairFact, SegmentFact, SessionFact, ShowFact,
 };
+use super::fills::FillFact;
 use super::folder::Folder;
 use super::gaps;
 use super::journal;
@@ -130,6 +131,8 @@ pub struct SessionArchive {
     pub marks: Vec<MarkFact>,
     /// Where its repair stands; none if nothing was ever missing or the archive is of a version that repaired nothing.
     pub repair: Option<RepairFact>,
+    /// Where another session holds what this one lacks, in the order in which it was found.
+    pub fills: Vec<FillFact>,
     /// Encoded streams, one file each.
     pub captures: Vec<CaptureArchive>,
     /// Who came, left and took another name, in order.
@@ -258,6 +261,7 @@ impl Archive {
                 let session = self.session_mut(&repair.session.clone(), at);
                 session.repair = Some(repair);
             }
+            Fact::Fill(fill) => self.session_mut(&fill.session.clone(), at).fills.push(fill),
             Fact::Keep { keep } => self.keep = keep,
             Fact::State { .. } | Fact::StemsLost { .. } | Fact::Suspended | Fact::Note { .. } | Fact::Unknown => {}
         }

@@ -293,6 +293,7 @@ fn bounded(mut fact: Fact) -> Fact {
         Fact::CaptureLost { cause, .. } => text(cause),
         Fact::Mark(mark) => text(&mut mark.title),
         Fact::Repair(repair) => text(&mut repair.tried),
+        Fact::Fill(fill) => [&mut fill.session, &mut fill.from].into_iter().for_each(text),
         Fact::Note { text: note } => text(note),
         _ => {}
     }

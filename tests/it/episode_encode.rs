@@ -68,7 +68,7 @@ elif tags is not None:
 print(json.dumps(out))
 "#;
 
-fn adts(frame: &Bytes, rate: u32) -> Vec<u8> {
+pub(crate) fn adts(frame: &Bytes, rate: u32) -> Vec<u8> {
     let length = frame.len() + 7;
     let rate = if rate == 48_000 { 0x4C } else { 0x50 };
     let head = [0xFF, 0xF1, rate, 0x80 | (length >> 11) as u8, (length >> 3) as u8, ((length & 7) << 5) as u8 | 0x1F];

@@ -26,6 +26,7 @@ mod kills;
 mod layout;
 mod live;
 mod measure;
+mod other_path;
 mod output;
 mod output_faults;
 mod past;

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::{STATUS_INTERVAL, Show};
 use crate::bridge::mender::Mender;
 use crate::bridge::protocol::BridgeCommand;
+use crate::episode::Progress;
 use crate::repair::{RepairEnd, RepairPolicy};
 use crate::status::ShowState;
 
@@ -17,7 +18,7 @@ impl Show {
         let Some(mender) = self.mender.take() else { return };
         let sessions = mender.lacking();
         if sessions.is_empty() {
-            return;
+            return self.other_path(&mender).await;
         }
         self.watchdog.heart().rest();
         self.outputs.stop().await;
@@ -29,7 +30,33 @@ impl Show {
         let until = self.clock.now() + self.clock.real(mender.patience);
         for session in sessions {
             if !self.mend_session(&mender, &session, until).await {
-                break;
+                return;
+            }
+        }
+        self.other_path(&mender).await;
+    }
+
+    /// Finds on the other paths of the show what one of them still lacks; a signal leaves it for later.
+    async fn other_path(&mut self, mender: &Mender) {
+        if self.is_hurried || !mender.has_another_path() {
+            return;
+        }
+        self.watchdog.heart().rest();
+        self.outputs.stop().await;
+        self.board.set_state(ShowState::Ending);
+        let progress = Progress::default();
+        let suspend = self.suspend.clone();
+        let work = mender.other_path(progress.clone());
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                () = &mut work => return,
+                () = suspend.cancelled(), if !progress.is_cancelled() => progress.cancel(),
+                Some(command) = self.commands.recv() => match command {
+                    BridgeCommand::End | BridgeCommand::Suspend => progress.cancel(),
+                    BridgeCommand::Output { reply, .. } => drop(reply.send(Err(OVER.to_owned()))),
+                    other => self.answer_late(other).await,
+                },
             }
         }
     }

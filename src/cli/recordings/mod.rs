@@ -4,6 +4,7 @@ mod delete;
 mod export;
 mod keep;
 mod list;
+mod other;
 mod repair;
 mod show;
 mod talk;

@@ -11,6 +11,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::OneOrAll;
+use super::other::{self, Other};
 use crate::alert::Events;
 use crate::bridge;
 use crate::cli::args::SignIn;
@@ -46,6 +47,8 @@ pub struct RepairArgs {
 struct Answer<'a> {
     folder: String,
     sessions: &'a [Mended],
+    /// What other sessions of the show hold.
+    other: &'a Other,
     files: &'a [String],
 }
 
@@ -102,21 +105,23 @@ async fn repair(args: &RepairArgs, folder: &Path, min_free: u64, patience: Durat
         Some(file) => finish(&recording, &wiring::show_of(file)?).await?,
         None => finish(&recording, &wiring::asking(&sessions[0].session, None, &args.sign_in)?.0).await?,
     };
+    let other = other::find(&recording).await;
     recording.close(Closing::Edited).await?;
-    tell(args, folder, &sessions, &files)?;
+    tell(args, folder, &sessions, &other?, &files)?;
     Ok(sessions.iter().all(|session| session.state != "pending"))
 }
 
-fn tell(args: &RepairArgs, folder: &Path, sessions: &[Mended], files: &[String]) -> anyhow::Result<()> {
+fn tell(args: &RepairArgs, folder: &Path, sessions: &[Mended], other: &Other, files: &[String]) -> anyhow::Result<()> {
     let folder = folder.display().to_string();
     if args.json {
-        return say_json(&Answer { folder, sessions, files });
+        return say_json(&Answer { folder, sessions, other, files });
     }
     if sessions.is_empty() {
         say(&format!("{}: no session of it has a past that could be asked for", clean(&folder)));
     }
     let again = format!("spacebridge recordings repair {}", clean(&folder));
     sessions.iter().flat_map(|session| session.lines(&again)).for_each(|line| say(&line));
+    other.lines().iter().for_each(|line| say(line));
     files.iter().for_each(|file| say(&format!("Ready to post: {}", clean(file))));
     Ok(())
 }

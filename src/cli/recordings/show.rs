@@ -134,7 +134,12 @@ fn gaps(session: &SessionArchive) -> Vec<String> {
         format!("  missing  {start}  {:.1} s: {}", gap.end_seconds - gap.start_seconds, gap.cause)
     });
     let more = (gaps.len() > MOST_LINES).then(|| format!("  … and {} more gaps", gaps.len() - MOST_LINES));
-    shown.chain(more).collect()
+    let fills = session.fills_in_use();
+    let fills = fills.iter().take(MOST_LINES).map(|fill| {
+        let seconds = (fill.end - fill.start) as f64 / f64::from(SAMPLE_RATE);
+        format!("  filled   {}  {seconds:.1} s: from the session {}", timeline::time(fill.start), fill.from)
+    });
+    shown.chain(more).chain(fills).collect()
 }
 
 fn files(archive: &Archive) -> Vec<String> {
@@ -176,6 +181,7 @@ fn session_json(session: &SessionArchive, talk: &Talk) -> Value {
         "segments": session.segments.len(),
         "gaps": session.gap_list(),
         "repaired": repaired,
+        "fills": session.fills_in_use(),
         "repair": session.repair,
         "marks": marks.collect::<Vec<_>>(),
         "speakers": speakers.collect::<Vec<_>>(),
