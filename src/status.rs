@@ -138,12 +138,15 @@ pub struct SourceStatus {
 }
 
 /// Somebody on stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SpeakerStatus {
     /// Handle or display name.
     pub name: String,
     /// The platform's audio level; above about 8 is talking.
     pub level: u32,
+    /// Whether the microphone is closed; none where nobody says so.
+    #[serde(default)]
+    pub muted: Option<bool>,
 }
 
 /// The continuous output timeline.

@@ -42,6 +42,7 @@ impl Speakers {
         let status = |speaker: &Speaker| SpeakerStatus {
             name: text::plain(&speaker.name, 40),
             level: if speaker.talking { TALKING } else { 0 },
+            muted: speaker.muted,
         };
         self.room = Some(speakers.iter().take(MOST).map(status).collect());
     }
@@ -52,7 +53,7 @@ impl Speakers {
             return room.clone();
         }
         let names = std::iter::once("host".to_owned()).chain(self.names.iter().cloned());
-        names.zip(&self.levels).map(|(name, level)| SpeakerStatus { name, level: *level }).collect()
+        names.zip(&self.levels).map(|(name, level)| SpeakerStatus { name, level: *level, muted: None }).collect()
     }
 }
 
@@ -65,7 +66,7 @@ mod tests {
         let mut speakers = Speakers::default();
         let one = |name: &str, talking| Speaker { id: "1".into(), name: name.into(), muted: None, talking };
         speakers.on_room(&[one("ann\u{202e}", true), one("bob", false)]);
-        let status = |name: &str, level| SpeakerStatus { name: name.into(), level };
+        let status = |name: &str, level| SpeakerStatus { name: name.into(), level, muted: None };
         assert_eq!(speakers.now(), [status("ann", TALKING), status("bob", 0)]);
         speakers.on_facts(&[]);
         assert_eq!(speakers.now().len(), 2);

@@ -56,8 +56,10 @@ mod tests {
         let (mut speaking, start, mut said) = (Speaking::default(), Instant::now(), Vec::new());
         for tick in 0..=seconds * 10 {
             let now = start + Duration::from_millis(100 * tick);
-            let stage: Vec<SpeakerStatus> =
-                stage(tick / 10).into_iter().map(|(name, level)| SpeakerStatus { name: name.into(), level }).collect();
+            let stage: Vec<SpeakerStatus> = stage(tick / 10)
+                .into_iter()
+                .map(|(name, level)| SpeakerStatus { name: name.into(), level, muted: None })
+                .collect();
             if let Some(names) = speaking.look(&stage, now) {
                 said.push((tick / 10, names));
             }

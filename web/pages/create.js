@@ -17,6 +17,40 @@ function keys(preset, number) {
       preset.key_page ? `Where it is found: ${preset.key_page}` : null));
 }
 
+/** How the sound is had: what the fields below the choice are, and what is sent of them. */
+const WAYS = {
+  link: 'As the link says; a Space as a listener',
+  speaker: 'A Space, from the stage, muted',
+  whep: 'WHEP: one stream by WebRTC',
+  janus: 'Janus: a room of your own gateway',
+};
+
+/** The choice of the way; only the fields that belong to it can be filled in. */
+function ways() {
+  const [token, room, pin] = [
+    field('Token', 'token', { type: 'password', autocomplete: 'new-password' }, 'If the server asks for one. It is kept and never shown again.'),
+    field('Room', 'room', {}, 'The room’s number or name'),
+    field('Pin of the room', 'pin', { type: 'password', autocomplete: 'new-password' }, 'If the room has one. It is kept and never shown again.'),
+  ];
+  const listen = h('p', {}, h('label', {}, h('input', { type: 'checkbox', name: 'listen_too', checked: true }), ' Listen to the public path too: it takes over when the seat is lost'));
+  const hint = h('p', { class: 'sub' }, 'The host has to let the account speak, and everybody in the room sees it on the stage. The microphone is never opened.');
+  const choice = field('How the sound is had', 'way', { type: 'select' });
+  const select = choice.querySelector('select');
+  select.append(...Object.entries(WAYS).map(([value, words]) => h('option', { value }, words)));
+  const parts = [[listen, 'speaker'], [hint, 'speaker'], [token, 'whep janus'], [room, 'janus'], [pin, 'janus']];
+  const choose = () => {
+    for (const [part, of] of parts) {
+      part.hidden = !of.split(' ').includes(select.value);
+      const input = part.querySelector('input');
+      if (input) input.disabled = part.hidden;
+      if (input?.name === 'room') input.required = !part.hidden;
+    }
+  };
+  select.addEventListener('change', choose);
+  choose();
+  return h('fieldset', {}, h('legend', {}, 'Sound'), choice, parts.map(([part]) => part));
+}
+
 /** What the form says, as the daemon wants it. */
 function draft(form, presets) {
   const data = new FormData(form);
@@ -26,7 +60,12 @@ function draft(form, presets) {
     const [key, url] = [said(`key-${number}`), said(`url-${number}`)];
     if (key || url) outputs.push({ preset: preset.name, key, url });
   });
-  return { link: said('link'), name: said('name'), title: said('title'), outputs, start: data.has('start') };
+  const way = said('way');
+  return {
+    link: said('link'), name: said('name'), title: said('title'), consent: said('consent'), outputs, start: data.has('start'),
+    kind: ['whep', 'janus'].includes(way) ? way : undefined, room: said('room'), pin: said('pin'), token: said('token'),
+    seat: way === 'speaker' ? way : undefined, listen_too: data.has('listen_too'),
+  };
 }
 
 export function create(signal) {
@@ -60,7 +99,10 @@ export function create(signal) {
     first,
     h('details', {}, h('summary', {}, 'More'),
       h('div', { class: 'pair' }, field('Name', 'name', { pattern: '[A-Za-z0-9._\\-]+' }, 'In lists and folders'),
-        field('Title', 'title', {}, 'On the slate; the Space’s own where none is given')), more),
+        field('Title', 'title', {}, 'On the slate; the Space’s own where none is given')),
+      ways(),
+      field('On what ground you carry it on', 'consent', { maxlength: 200, placeholder: 'The host agreed.' },
+        'Kept with the show. Whether the speakers agree and the platform allows it is yours to see to.'), more),
     h('p', {}, h('label', {}, h('input', { type: 'checkbox', name: 'start', checked: true }), ' Go on the air at once')),
     fault, h('button', { class: 'main' }, 'Create the show'));
   api('GET', 'presets').then(list => {

@@ -2,9 +2,10 @@
 
 import { of } from '../api.js';
 import { confirm, field } from '../ask.js';
-import { h, put, rows, say, toast } from '../dom.js';
+import { h, put, say, toast } from '../dom.js';
 import { mayPress } from '../store.js';
 import { order } from './outputs.js';
+import { sources } from './sources.js';
 
 /** A form whose one field is sent by its button. */
 function line(label, name, props, button, send) {
@@ -15,25 +16,6 @@ function line(label, name, props, button, send) {
     if (await send(given.value.trim())) given.value = props.keep ? given.value : '';
   };
   return h('form', { class: 'line', onsubmit: submit }, input, h('button', {}, button));
-}
-
-function sources(show) {
-  const list = h('ul', { class: 'sources' });
-  const row = first => {
-    const words = h('span');
-    const pin = h('button', { class: 'quiet', onclick: () => order('POST', of('shows', show, 'source', 'pin'), { source: pinned ? null : first.name }) });
-    let pinned = false;
-    return {
-      element: h('li', {}, words, ' ', pin),
-      update(source) {
-        pinned = source.pinned;
-        say(words, `${source.name}${source.active ? ', on the air' : ''}${pinned ? ', held to' : ''}`);
-        say(pin, pinned ? 'Let go' : 'Hold to this one');
-        pin.disabled = !mayPress();
-      },
-    };
-  };
-  return { element: list, update: status => { rows(list, status.sources, source => source.name, row); list.hidden = !status.sources.length; } };
 }
 
 /** Cut, delay and mark. */
@@ -105,8 +87,8 @@ export function source(show) {
   const element = h('section', { class: 'card', 'aria-labelledby': 'source' }, h('h2', { id: 'source' }, 'Source'), list.element, other);
   return {
     element,
-    update(status) {
-      list.update(status);
+    update(status, told) {
+      list.update(status, told);
       for (const one of other.querySelectorAll('button, input')) one.disabled = !mayPress();
     },
   };

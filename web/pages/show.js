@@ -71,7 +71,7 @@ function live(name, signal) {
   return {
     element: h('div', { class: 'columns' }, h('div', {}, picture, sound), h('div', {}, desk, out, time, from)),
     update(status, told) {
-      for (const part of parts) part.update(status);
+      for (const part of parts) part.update(status, told);
       if (Date.now() - drawn < 900) return;
       drawn = Date.now();
       line.update(fromStatus(status, told));

@@ -69,8 +69,8 @@ pub(in crate::cli) fn a_status() -> ShowStatus {
             title: Some("A long night".into()),
             host: Some("@host".into()),
             speakers: vec![
-                SpeakerStatus { name: "@host".into(), level: 90 },
-                SpeakerStatus { name: "@quiet".into(), level: 0 },
+                SpeakerStatus { name: "@host".into(), level: 90, muted: None },
+                SpeakerStatus { name: "@quiet".into(), level: 0, muted: None },
             ],
             ..SessionStatus::default()
         }),

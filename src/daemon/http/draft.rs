@@ -3,7 +3,12 @@
 //! A client names no file, variable or command of the machine: whatever of a configuration does is refused. Secrets go
 //! into files of their own, bound to what they are for, and never into the configuration.
 
+mod source;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
@@ -77,6 +82,25 @@ pub(super) struct ShowDraft {
     #[serde(default, deserialize_with = "secret")]
     #[schema(value_type = Option<String>, write_only)]
     ct0: Option<Secret>,
+    /// `whep` or `janus`, where `link` is the address of such a server; made out from the link where none is given.
+    kind: Option<String>,
+    /// Number or name of the room of a Janus gateway.
+    room: Option<String>,
+    /// The room's pin.
+    #[serde(default, deserialize_with = "secret")]
+    #[schema(value_type = Option<String>, write_only)]
+    pin: Option<Secret>,
+    /// The token that a WHEP endpoint or a Janus gateway asks for.
+    #[serde(default, deserialize_with = "secret")]
+    #[schema(value_type = Option<String>, write_only)]
+    token: Option<Secret>,
+    /// How to sit in a Space: `listener`, or `speaker` on the stage, muted.
+    seat: Option<String>,
+    /// Listens to the Space's public path too, which takes over when the speaker's seat is lost.
+    #[serde(default)]
+    listen_too: bool,
+    /// On what ground the show is carried on, such as `The host agreed.`
+    consent: Option<String>,
     /// Whether it goes on the air at once.
     #[serde(default)]
     pub(super) start: bool,
@@ -99,7 +123,8 @@ pub(super) struct Drafted {
     /// The same as text.
     pub(super) text: String,
     keys: Vec<(String, Url, Secret)>,
-    cookies: Option<(Secret, Secret)>,
+    /// Secrets of its sources, by the key of the configuration that names their file.
+    of_sources: Vec<(&'static str, Secret)>,
 }
 
 impl ShowDraft {
@@ -126,13 +151,21 @@ impl ShowDraft {
         if name.is_some_and(|name| name != config.show.name) {
             return Err(Problem::new("bad-request", "A show keeps its name: make another one for another name."));
         }
-        let cookies = self.auth_token.zip(self.ct0);
-        let faults = foreign(&config, roster, cookies.is_some());
+        let of_sources = self.of_sources();
+        let faults = foreign(&config, roster, &of_sources);
         if !faults.is_empty() {
             return Err(Problem::faulty(&faults));
         }
         let keys = keys_of(&config, keys, roster.folders())?;
-        Ok(Drafted { config, text, keys, cookies })
+        Ok(Drafted { config, text, keys, of_sources })
+    }
+
+    /// The secrets of its sources. One cookie alone is no login.
+    fn of_sources(self) -> Vec<(&'static str, Secret)> {
+        let login = self.auth_token.zip(self.ct0).map(|(token, ct0)| [("auth_token", token), ("ct0", ct0)]);
+        let others = [("pin", self.pin), ("token", self.token)];
+        let others = others.into_iter().filter_map(|(key, secret)| Some((key, secret?)));
+        login.into_iter().flatten().chain(others).collect()
     }
 
     /// Writes the fields as a configuration; the keys of its outputs are put to `keys`.
@@ -149,13 +182,15 @@ impl ShowDraft {
             ("closing", &self.closing),
             ("on_air_before", &self.on_air_before),
             ("follow_host", &self.follow_host),
+            ("consent", &self.consent),
         ] {
             put(&mut show, key, value.as_ref());
         }
-        let mut file = Table::from_iter([
-            ("show".to_owned(), Value::Table(show)),
-            ("source".to_owned(), Value::Array(vec![Value::Table(self.source(&kind, &name, roster))])),
-        ]);
+        let cookies = roster.settings().cookies.as_deref();
+        let sources = self.sources(&kind, &name, roster.folders(), cookies);
+        let sources = sources.map_err(|problem| Problem::faulty(&[problem]))?;
+        let mut file =
+            Table::from_iter([("show".to_owned(), Value::Table(show)), ("source".to_owned(), Value::Array(sources))]);
         let outputs: Vec<Value> = self.outputs.iter().map(|output| Value::Table(output.write(keys))).collect();
         if !outputs.is_empty() {
             file.insert("output".to_owned(), Value::Array(outputs));
@@ -167,7 +202,7 @@ impl ShowDraft {
         toml::to_string(&file).map_err(|error| Problem::new("internal", error.to_string()))
     }
 
-    fn source(&self, kind: &SourceKind, name: &str, roster: &Roster) -> Table {
+    fn source(&self, kind: &SourceKind, name: &str, folders: &Folders, cookies: Option<&Path>) -> Table {
         let mut source = Table::new();
         match kind {
             SourceKind::XSpace { url, .. } => {
@@ -175,10 +210,10 @@ impl ShowDraft {
                 put(&mut source, "url", Some(url));
                 if self.auth_token.is_some() && self.ct0.is_some() {
                     for cookie in ["auth_token", "ct0"] {
-                        let path = cookie_file(roster.folders(), name, cookie);
+                        let path = cookie_file(folders, name, cookie);
                         put(&mut source, &format!("{cookie}_file"), Some(&path.display().to_string()));
                     }
-                } else if let Some(cookies) = &roster.settings().cookies {
+                } else if let Some(cookies) = cookies {
                     put(&mut source, "cookies_file", Some(&cookies.display().to_string()));
                 }
             }
@@ -232,7 +267,7 @@ fn fault(key: impl Into<String>, message: &str, remedy: &str) -> config::Problem
 }
 
 /// What in a configuration is the operator's alone to write, in a file of the shows' folder.
-fn foreign(config: &ShowConfig, roster: &Roster, has_cookies: bool) -> Vec<config::Problem> {
+fn foreign(config: &ShowConfig, roster: &Roster, given: &[(&'static str, Secret)]) -> Vec<config::Problem> {
     let mut faults = Vec::new();
     let mut refuse = |key: &str, named: bool| {
         if named {
@@ -242,7 +277,10 @@ fn foreign(config: &ShowConfig, roster: &Roster, has_cookies: bool) -> Vec<confi
     };
     let own = |cookie: &str, found: &Option<SecretRef>| match found {
         None => true,
-        Some(SecretRef::File(path)) => has_cookies && *path == cookie_file(roster.folders(), &config.show.name, cookie),
+        Some(SecretRef::File(path)) => {
+            let is_given = given.iter().any(|(key, _)| *key == cookie);
+            is_given && *path == cookie_file(roster.folders(), &config.show.name, cookie)
+        }
         Some(_) => false,
     };
     for source in &config.sources {
@@ -252,8 +290,10 @@ fn foreign(config: &ShowConfig, roster: &Roster, has_cookies: bool) -> Vec<confi
                 refuse("the cookies of a source", cookies_file.is_some() && *cookies_file != roster.settings().cookies);
             }
             SourceKind::Uri { uri } => refuse("the address of a source", uri.scheme() == "file"),
-            SourceKind::Whep { .. } | SourceKind::Janus { .. } => {
-                refuse("the secret of a source", !source.kind.secrets().is_empty());
+            SourceKind::Whep { token, .. } => refuse("the secret of a source", !own("token", token)),
+            SourceKind::Janus { pin, token, api_secret, .. } => {
+                let is_own = own("pin", pin) && own("token", token) && api_secret.is_none();
+                refuse("the secret of a source", !is_own);
             }
             SourceKind::Tone { .. } => {}
         }
@@ -321,14 +361,14 @@ impl Drafted {
         for (output, url, key) in &self.keys {
             store.save_key(output, url, key).map_err(|error| failed(error.to_string()))?;
         }
-        if let Some((auth_token, ct0)) = &self.cookies {
+        if !self.of_sources.is_empty() {
             use std::os::unix::fs::DirBuilderExt;
             let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folders.keys_folder(show));
             made.map_err(|error| failed(error.to_string()))?;
-            for (cookie, secret) in [("auth_token", auth_token), ("ct0", ct0)] {
-                let path = cookie_file(folders, show, cookie);
-                folders::replace(&path, secret.expose().as_bytes()).map_err(|error| failed(error.to_string()))?;
-            }
+        }
+        for (key, secret) in &self.of_sources {
+            let path = cookie_file(folders, show, key);
+            folders::replace(&path, secret.expose().as_bytes()).map_err(|error| failed(error.to_string()))?;
         }
         Ok(())
     }

@@ -59,6 +59,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         "timeline.js",
         "pages/signin.js",
         "pages/shows.js",
+        "pages/sources.js",
         "pages/begins.js",
         "pages/create.js",
         "pages/show.js",

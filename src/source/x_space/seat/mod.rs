@@ -186,7 +186,7 @@ impl SpeakerSeat {
                     match stay.usher.submit().await {
                         Ok(session) => {
                             stay.held = Some(Held::Request(session.clone()));
-                            self.tell(context, words::waiting(&handle, self.rules.timeout)).await;
+                            self.tell(context, words::waiting(&handle, &self.rules, self.asked)).await;
                             Ok(Said::Submitted(session))
                         }
                         Err(SeatError::Refused { status: 403, .. }) => Ok(Said::NoRequestWanted),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::approval::Denied;
+use super::approval::{Denied, Rules};
 use super::service::SeatError;
 use crate::source::{Notice, SourceError, SourceFault};
 
@@ -13,10 +13,12 @@ const LEFT_ALONE: Duration = Duration::from_secs(600);
 const ASK_THE_HOST: &str = "Ask the host to let the account speak (it stays muted), or set seat = \"listener\".";
 
 /// The host's answer is awaited.
-pub(super) fn waiting(handle: &str, timeout: Duration) -> Notice {
+pub(super) fn waiting(handle: &str, rules: &Rules, asked: u32) -> Notice {
     let message = format!(
-        "the host was asked to let @{handle} speak, and has {} min to answer; nobody hears anything from this seat",
-        timeout.as_secs().div_ceil(60)
+        "the host was asked to let @{handle} speak ({asked} of {}), and has {} min to answer; nobody hears anything from \
+         this seat",
+        rules.tries,
+        rules.timeout.as_secs().div_ceil(60)
     );
     Notice::warning(
         "seat.waiting",
