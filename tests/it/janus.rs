@@ -265,10 +265,10 @@ async fn the_processor_time_of_thirteen_speakers_is_told_beside_that_of_one() {
     let janus = Janus::start().await;
     let mut table = [Vec::new(), Vec::new()];
     for _ in 0..3 {
-        let mut room = vec![Publisher::join(&janus, "one", ruler(0)).await];
+        let mut room = vec![Publisher::join_in_mono(&janus, "one", ruler(0)).await];
         table[0].push(cost(&janus, 1).await);
         for index in 1..13 {
-            room.push(Publisher::join(&janus, &format!("speaker {index}"), ruler(index % 2)).await);
+            room.push(Publisher::join_in_mono(&janus, &format!("speaker {index}"), ruler(index % 2)).await);
         }
         table[1].push(cost(&janus, 13).await);
         for publisher in room {

@@ -108,6 +108,24 @@ impl Publisher {
         name: &str,
         sound: impl Fn(u64) -> Vec<StereoSample> + Send + 'static,
     ) -> Self {
+        Self::join_with(janus, name, PublishFormat { channels: 2, bitrate: 64_000, dtx: false }, sound).await
+    }
+
+    /// Joins with one microphone, as people do.
+    pub(crate) async fn join_in_mono(
+        janus: &Janus,
+        name: &str,
+        sound: impl Fn(u64) -> Vec<StereoSample> + Send + 'static,
+    ) -> Self {
+        Self::join_with(janus, name, PublishFormat { channels: 1, bitrate: 32_000, dtx: false }, sound).await
+    }
+
+    async fn join_with(
+        janus: &Janus,
+        name: &str,
+        format: PublishFormat,
+        sound: impl Fn(u64) -> Vec<StereoSample> + Send + 'static,
+    ) -> Self {
         let http = reqwest::Client::new();
         let made = post(&http, janus.url.as_str(), json!({"janus": "create"})).await;
         let session = format!("{}/{}", janus.url, made["data"]["id"]);
@@ -116,8 +134,7 @@ impl Publisher {
         let join = json!({"request": "join", "ptype": "publisher", "room": 1234, "pin": "secret", "display": name});
         post(&http, &handle, json!({"janus": "message", "body": join})).await;
         let (sender, mut events) = mpsc::channel(256);
-        let publisher =
-            RtcPublisher::new(PublishFormat { channels: 2, bitrate: 64_000, dtx: false }, sender).expect("a publisher");
+        let publisher = RtcPublisher::new(format, sender).expect("a publisher");
         publisher.play().await.expect("a start");
         let offer = loop {
             if let RtcEvent::Local { sdp, .. } = events.recv().await.expect("an offer") {
