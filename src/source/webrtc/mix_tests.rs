@@ -35,7 +35,7 @@ fn on_time(at: u64) -> u64 {
 fn one_track_passes_sample_by_sample_whatever_its_timestamps_wobble() {
     let mut mixer = Mixer::new(0, false);
     let wobble = [0_i64, 300, -250, 200, -40, 310, -300, 10];
-    let heard = run(&mut mixer, 100, |mixer, at| {
+    let heard = run(&mut mixer, 101, |mixer, at| {
         let stamp = at.saturating_add_signed(wobble[(at / 960) as usize % wobble.len()]);
         mixer.push(1, stamp, on_time(at), &sine(at, BLOCK, 440.0, 0.5));
     });
