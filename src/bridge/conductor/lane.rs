@@ -174,9 +174,14 @@ impl Lane {
         }
     }
 
+    /// How long its longest piece lasts: that long it says nothing and stands not still.
+    fn lasts(&self) -> Duration {
+        Duration::from_secs_f64(self.piece as f64 / f64::from(SAMPLE_RATE))
+    }
+
     /// Takes notice of audio.
     pub(super) fn give(&mut self, block: &PcmBlock, now: Instant) {
-        if !self.gives || now.saturating_duration_since(self.since) >= PATIENCE {
+        if !self.gives || now.saturating_duration_since(self.since) >= self.lasts() + PATIENCE {
             self.gives_since = Some(now);
         }
         self.gives = true;
@@ -187,7 +192,7 @@ impl Lane {
 
     /// How it is doing.
     pub(super) fn path(&self, continuous: bool, now: Instant) -> Path {
-        let piece = Duration::from_secs_f64(self.piece as f64 / f64::from(SAMPLE_RATE));
+        let piece = self.lasts();
         let late = if continuous { STREAM_LATE } else { PIECE_LATE };
         let well = self.gives_since.is_some_and(|at| now.saturating_duration_since(at) >= WELL_AFTER);
         Path {
@@ -277,6 +282,24 @@ mod tests {
         assert!(!healthy(&lane, 11_200), "one piece after ten seconds");
         lane.give(&block, at(11_500));
         assert!(healthy(&lane, 11_500));
+        abort.abort();
+    }
+
+    #[tokio::test]
+    async fn a_path_of_long_pieces_is_well_between_them() {
+        let began = Instant::now();
+        let mut lane = Lane::new(began);
+        let task = tokio::spawn(std::future::pending::<Attempted>());
+        let (stop, abort) = (CancellationToken::new(), task.abort_handle());
+        lane.begin(Running { events: mpsc::channel(1).1, task, stop }, began);
+        let block = PcmBlock { media_time: 0, samples: vec![[0.0; 2]; 3 * SAMPLE_RATE as usize] };
+        for piece in 0..5 {
+            let came = began + Duration::from_millis(3_100 * piece);
+            lane.give(&block, came);
+            for ms in (600..3_000).step_by(200).chain((piece > 0).then_some(0)) {
+                assert!(lane.path(false, came + Duration::from_millis(ms)).is_healthy(), "{piece} {ms}");
+            }
+        }
         abort.abort();
     }
 }
