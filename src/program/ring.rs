@@ -45,7 +45,7 @@ pub struct Ring {
     delay: u64,
     /// How far ahead of the air the source places what it has just heard.
     lead: u64,
-    /// What the operator cut, and was not passed yet: sorted, not overlapping.
+    /// Where nothing may be written: what the operator cut, and what lies before a change of the delay. Sorted by start.
     cuts: Vec<Span>,
 }
 
