@@ -127,13 +127,24 @@ fn description(kind: SdpKind, sdp: &str) -> Result<WebRTCSessionDescription, Str
     }
     // The library takes an empty text for a mistake of ours.
     let none = || "a description that is none".to_owned();
-    let message = SDPMessage::parse_buffer(Some(sdp).filter(|sdp| !sdp.is_empty()).ok_or_else(none)?.as_bytes());
+    let sdp = without_feedback(sdp);
+    let message = SDPMessage::parse_buffer(Some(&sdp).filter(|sdp| !sdp.is_empty()).ok_or_else(none)?.as_bytes());
     let message = message.map_err(|_| none())?;
     let kind = match kind {
         SdpKind::Offer => WebRTCSDPType::Offer,
         SdpKind::Answer => WebRTCSDPType::Answer,
     };
     Ok(WebRTCSessionDescription::new(kind, message))
+}
+
+/// A description without congestion feedback for each packet (`draft-holmer-rmcat-transport-wide-cc-extensions`): who
+/// only listens to voices has no rate to control, and a full room would be answered some sixty times a second.
+fn without_feedback(sdp: &str) -> String {
+    let is_feedback = |line: &str| {
+        line.starts_with("a=extmap:") && line.contains("transport-wide-cc")
+            || line.starts_with("a=rtcp-fb:") && line.trim_end().ends_with("transport-cc")
+    };
+    sdp.split_inclusive('\n').filter(|line| !is_feedback(line)).collect()
 }
 
 /// Tells states, and our description once every candidate is in it.
@@ -215,6 +226,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn no_feedback_for_each_packet_is_agreed_on() {
+        let offer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n\
+            a=extmap:2 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
+            a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=rtcp-fb:111 transport-cc\r\na=rtcp-fb:111 nack\r\n";
+        let kept = without_feedback(offer);
+        assert_eq!(kept.lines().count(), offer.lines().count() - 2, "{kept}");
+        assert!(!kept.contains("transport") && kept.contains("sdes:mid") && kept.ends_with("nack\r\n"), "{kept}");
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs an address that is not loopback"]
