@@ -10,9 +10,10 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+use super::webrtc::line::Line;
 use super::webrtc::room::{LATENCY_MS, Room, WEBRTC_DELAY};
 use super::{Attempt, Notice, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
-use crate::gst::webrtc::{RtcEvent, RtcListener, RtcState, SdpKind};
+use crate::gst::webrtc::{RtcEvent, RtcListener, SdpKind};
 use crate::net::HttpClient;
 use crate::secret::Secret;
 use client::{JanusError, Login, Message, Session};
@@ -29,12 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Leaving takes no longer than this.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// A connection that is lost for now may come back within this.
-const LOST: Duration = Duration::from_secs(5);
-
-/// Without any packet for so long there is no sound: even silence is sent every 0.4 s (RFC 7587, 3.1.3).
-const STALL: Duration = Duration::from_millis(1500);
 
 /// Listens to one room.
 #[derive(Debug, Clone)]
@@ -101,8 +96,7 @@ impl JanusSource {
             },
             room,
             asked: Instant::now(),
-            lost: None,
-            packet: None,
+            line: Line::new("the gateway"),
             pictures_told: false,
             context,
             answering: false,
@@ -178,9 +172,7 @@ struct Hall<'a> {
     room: Room<'a>,
     /// When the gateway was last asked for something, or said something about it.
     asked: Instant,
-    lost: Option<Instant>,
-    /// When the last packet came, from the first one on.
-    packet: Option<Instant>,
+    line: Line,
     pictures_told: bool,
     context: &'a SourceContext,
     /// Whether a description of ours is being made, and the offer that came meanwhile.
@@ -260,63 +252,29 @@ impl Hall<'_> {
             RtcEvent::Local { kind: SdpKind::Answer, sdp } if self.answering => {
                 self.answering = false;
                 self.session.say(self.hearing, self.videoroom.start(), Some(&sdp)).await.map_err(told)?;
+                self.line.begin(Instant::now());
                 if let Some(offer) = self.offer.take() {
                     self.answer(&offer)?;
                 }
             }
-            RtcEvent::State(state) => return self.on_state(state),
-            RtcEvent::Failed(reason) => return Err(SourceError::transient(reason)),
-            event => {
-                if let RtcEvent::Packet { .. } = event {
-                    self.packet = Some(Instant::now());
-                }
-                self.room.take(event).await?;
-            }
+            event => self.room.take(event).await?,
         }
         Ok(())
     }
 
-    fn on_state(&mut self, state: RtcState) -> Result<(), SourceError> {
-        match state {
-            RtcState::Failed => Err(SourceError::transient(
-                "no media comes from the gateway: its address or its ports cannot be reached by UDP from here",
-            )),
-            RtcState::Closed => Err(SourceError::transient("the gateway closed the connection")),
-            RtcState::Disconnected => {
-                self.lost.get_or_insert_with(Instant::now);
-                Ok(())
-            }
-            RtcState::Connecting | RtcState::Connected => {
-                self.lost = None;
-                Ok(())
-            }
-        }
-    }
-
     async fn on_tick(&mut self, media: &mut mpsc::Receiver<RtcEvent>) -> Result<(), SourceError> {
         while let Ok(event) = media.try_recv() {
+            self.line.on_event(&event, Instant::now())?;
             self.on_media(event).await?;
         }
         if self.videoroom.is_waiting() && self.asked.elapsed() > PATIENCE {
             return Err(SourceError::transient("the gateway did not answer a request"));
         }
-        if self.lost.is_some_and(|lost| lost.elapsed() > LOST) {
-            return Err(SourceError::transient("the connection to the gateway was lost"));
+        if self.videoroom.is_empty() {
+            self.line.expect_none();
         }
-        let silent = self.silent_for();
-        if silent > LOST {
-            return Err(SourceError::transient("nothing comes from the gateway any more: the connection is dead"));
-        }
-        // A silence that comes of a lost connection is none: it is a stall, and shown as one.
-        if self.lost.is_none() && silent < STALL { self.room.tick().await } else { Ok(()) }
-    }
-
-    /// How long not one packet has come from people who are there and sent some: a connection may die without a word.
-    fn silent_for(&mut self) -> Duration {
-        if self.room.tracks().is_empty() {
-            self.packet = None;
-        }
-        self.packet.map_or(Duration::ZERO, |packet| packet.elapsed())
+        let is_well = self.line.is_well(Instant::now())?;
+        self.room.tick(is_well).await
     }
 }
 

@@ -1,9 +1,11 @@
-//! What sources that hear by WebRTC share: the mixer of tracks and the room that the tracks sit in.
+//! What sources that hear by WebRTC share: the mixer of tracks, the room that the tracks sit in, and
+//! whether the connection lives.
 //!
 //! Knows no signalling: who is asked for what, and over which protocol, is the source's.
 
 mod envelope;
 mod level;
+pub mod line;
 pub mod mix;
 mod place;
 pub mod room;

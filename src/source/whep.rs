@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use url::Url;
 
+use super::webrtc::line::Line;
 use super::webrtc::room::{LATENCY_MS, Room, WEBRTC_DELAY};
 use super::{
     Attempt, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent, SourceFault,
@@ -22,15 +23,11 @@ use crate::secret::Secret;
 /// The mix is made this often.
 const TICK: Duration = Duration::from_millis(20);
 
-/// The endpoint owes an answer, and then the media path, within this.
+/// The endpoint owes an answer within this.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Leaving takes no longer than this.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// A connection that is lost for now may come back within this; one that gives no packet for as long is lost. Silence is
-/// no reason: a sender that saves packets still sends two or three a second.
-const LOST: Duration = Duration::from_secs(5);
 
 /// Endpoints that send us on to others: more is a loop.
 const MOVES: usize = 3;
@@ -149,7 +146,8 @@ impl WhepSource {
         context.events.send(SourceEvent::Session(info)).await.map_err(nobody)?;
         let mut room = Room::enter(context, &self.id, false)?;
         room.hear(listener);
-        let mut line = Line::new(Instant::now());
+        let mut line = Line::new("the endpoint");
+        line.begin(Instant::now());
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -159,15 +157,15 @@ impl WhepSource {
             }
             while let Ok(event) = media.try_recv() {
                 line.on_event(&event, Instant::now())?;
-                if let RtcEvent::Track(track) = event {
-                    room.seat(track, whoever());
+                match event {
+                    RtcEvent::Track(track) => room.seat(track, whoever()),
+                    // A stream that is offered is sent.
+                    RtcEvent::State(RtcState::Connected) => line.expect_packets(Instant::now()),
+                    _ => {}
                 }
                 room.take(event).await?;
             }
-            // A silence that comes of a lost connection is none: it is a stall, and shown as one.
-            if line.on_tick(Instant::now())? {
-                room.tick().await?;
-            }
+            room.tick(line.is_well(Instant::now())?).await?;
         }
     }
 }
@@ -242,59 +240,6 @@ fn unreachable(error: NetError) -> SourceError {
     }
 }
 
-/// Whether the connection lives. Pure.
-#[derive(Debug)]
-struct Line {
-    /// When it began, or came back.
-    since: Instant,
-    connected: bool,
-    lost: Option<Instant>,
-    packet: Instant,
-}
-
-impl Line {
-    fn new(now: Instant) -> Self {
-        Self { since: now, connected: false, lost: None, packet: now }
-    }
-
-    fn on_event(&mut self, event: &RtcEvent, now: Instant) -> Result<(), SourceError> {
-        match event {
-            RtcEvent::Packet { .. } => self.packet = now,
-            RtcEvent::Failed(reason) => return Err(SourceError::transient(reason.clone())),
-            RtcEvent::State(RtcState::Failed) => {
-                return Err(SourceError::transient(
-                    "no media comes from the endpoint: its address or its ports cannot be reached by UDP from here",
-                ));
-            }
-            RtcEvent::State(RtcState::Closed) => {
-                return Err(SourceError::transient("the endpoint closed the connection"));
-            }
-            RtcEvent::State(RtcState::Disconnected) => self.lost = self.lost.or(Some(now)),
-            RtcEvent::State(RtcState::Connected) if !self.connected => {
-                (self.connected, self.lost, self.packet) = (true, None, now);
-            }
-            RtcEvent::State(RtcState::Connected) => self.lost = None,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Whether what is not there is silence.
-    fn on_tick(&self, now: Instant) -> Result<bool, SourceError> {
-        let over = |since: Instant, patience| now.saturating_duration_since(since) > patience;
-        if !self.connected && over(self.since, PATIENCE) {
-            return Err(SourceError::transient("the media path to the endpoint was not there in time"));
-        }
-        if self.lost.is_some_and(|lost| over(lost, LOST)) {
-            return Err(SourceError::transient("the connection to the endpoint was lost"));
-        }
-        if self.connected && over(self.packet, LOST) {
-            return Err(SourceError::transient("the endpoint has sent nothing for 5 s"));
-        }
-        Ok(self.lost.is_none() && !over(self.packet, LOST / 5))
-    }
-}
-
 fn id_of(endpoint: &Url) -> String {
     let mut id = "whep-".to_owned();
     for byte in &Sha256::digest(endpoint.as_str().as_bytes())[..6] {
@@ -328,29 +273,6 @@ impl Source for WhepSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_without_packets_is_lost_though_it_says_that_it_is_connected() {
-        let start = Instant::now();
-        let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
-        let packet = RtcEvent::Packet { track: 0, at: 0, data: bytes::Bytes::new() };
-        let mut line = Line::new(start);
-        assert!(line.on_tick(at(9.0)).is_ok());
-        assert!(line.on_tick(at(10.1)).is_err(), "never connected");
-        line.on_event(&RtcEvent::State(RtcState::Connected), at(1.0)).expect("a state");
-        line.on_event(&packet, at(2.0)).expect("a packet");
-        // Packets that are saved while nobody speaks come at least every half second.
-        for (seconds, expected) in [(2.9, Some(true)), (3.1, Some(false)), (6.9, Some(false)), (7.1, None)] {
-            assert_eq!(line.on_tick(at(seconds)).ok(), expected, "{seconds}");
-        }
-        line.on_event(&RtcEvent::State(RtcState::Disconnected), at(6.0)).expect("a state");
-        line.on_event(&packet, at(10.9)).expect("a packet");
-        assert_eq!(line.on_tick(at(10.9)).ok(), Some(false), "what is lost for now is no silence");
-        assert!(line.on_tick(at(11.1)).is_err());
-        line.on_event(&RtcEvent::State(RtcState::Connected), at(11.0)).expect("a state");
-        assert_eq!(line.on_tick(at(11.1)).ok(), Some(true));
-        assert!(line.on_event(&RtcEvent::State(RtcState::Failed), at(12.0)).is_err());
-    }
 
     #[test]
     fn every_refusal_says_what_to_do_and_how_soon_to_come_back() {

@@ -24,6 +24,8 @@ pub struct Videoroom {
     feeds: BTreeMap<String, Feed>,
     /// Whether somebody offers a picture.
     pictures: bool,
+    /// Whether the room has said who is there.
+    entered: bool,
     asked: BTreeSet<String>,
     /// Whether the hearing handle is in the room, and whether it waits for the gateway.
     joined: bool,
@@ -50,6 +52,7 @@ impl Videoroom {
             private_id: Value::Null,
             feeds: BTreeMap::new(),
             pictures: false,
+            entered: false,
             asked: BTreeSet::new(),
             joined: false,
             busy: false,
@@ -91,6 +94,7 @@ impl Videoroom {
         if data["videoroom"] == "destroyed" {
             return Err(SourceError::gone("the room was closed by the gateway"));
         }
+        self.entered |= data["videoroom"].is_string();
         if !data["private_id"].is_null() {
             self.private_id = data["private_id"].clone();
         }
@@ -103,6 +107,11 @@ impl Videoroom {
             }
         }
         Ok(())
+    }
+
+    /// Whether the room said that nobody publishes.
+    pub fn is_empty(&self) -> bool {
+        self.entered && self.feeds.is_empty()
     }
 
     /// Whether anybody has offered a picture so far; none is ever asked for.
@@ -256,7 +265,7 @@ mod tests {
     #[test]
     fn all_who_are_there_are_asked_for_at_once_and_who_comes_later_after_that() {
         let mut room = Videoroom::new("1234", Some("pin".to_owned()));
-        assert!(!room.offers_pictures());
+        assert!(!room.offers_pictures() && !room.is_empty());
         assert_eq!(room.next_request(), None);
         let joined = json!({"videoroom": "joined", "private_id": 5,
             "publishers": [publisher(1, "audio"), publisher(2, "audio"), publisher(3, "video")]});

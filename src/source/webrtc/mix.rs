@@ -106,6 +106,11 @@ impl Mixer {
         }
     }
 
+    /// Nothing that was due before `now` is given out.
+    pub fn skip(&mut self, now: u64) {
+        self.cursor = self.cursor.max(now.saturating_sub(DELAY));
+    }
+
     /// Everything that is due at `now`: up to [`DELAY`] before it, at most one second at a time.
     pub fn pull(&mut self, now: u64) -> Vec<StereoSample> {
         let count = now.saturating_sub(DELAY).saturating_sub(self.cursor).min(BLOCK_MAX);
@@ -137,8 +142,10 @@ impl Track {
     fn push(&mut self, at: u64, now: u64, samples: &[StereoSample], cursor: u64) {
         let samples = &samples[..samples.len().min(HELD_MAX)];
         let wanted = at.saturating_add_signed(self.shift);
-        // What claims to lie far off is not placed at all.
-        if samples.is_empty() || wanted.abs_diff(cursor) > HELD_MAX as u64 {
+        // What claims to lie far off is not placed at all. After a standstill the mix is behind the time.
+        let far = HELD_MAX as u64;
+        let near = cursor.saturating_sub(far)..=now.saturating_sub(DELAY).max(cursor) + far;
+        if samples.is_empty() || !near.contains(&wanted) {
             return;
         }
         if let Some(next) = self.next

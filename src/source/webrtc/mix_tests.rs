@@ -44,6 +44,30 @@ fn one_track_passes_sample_by_sample_whatever_its_timestamps_wobble() {
 }
 
 #[test]
+fn what_comes_first_after_a_standstill_is_heard_though_the_mix_is_behind() {
+    let mut mixer = Mixer::new(0, false);
+    let tone = |at: u64| sine(at, BLOCK, 440.0, 0.5);
+    run(&mut mixer, 50, |mixer, at| mixer.push(1, at, on_time(at), &tone(at)));
+    // Three seconds later it goes on, and nobody asked for the mix in between.
+    let again = 200 * BLOCK as u64;
+    let mut heard = Vec::new();
+    for at in (again..again + 48_000).step_by(BLOCK) {
+        mixer.push(1, at, on_time(at), &tone(at));
+        heard.extend(mixer.pull(on_time(at)));
+    }
+    let first = mixer.position() - heard.len() as u64;
+    let wanted = sine(first, heard.len(), 440.0, 0.5);
+    let from = (again - first) as usize + FADE;
+    let to = heard.len() - FADE;
+    assert!(from < to && heard[from..to].iter().zip(&wanted[from..to]).all(|(a, b)| a == b));
+    // What was due before the first sound is not made up.
+    let mut mixer = Mixer::new(0, false);
+    mixer.skip(again);
+    assert_eq!(mixer.pull(again).len(), 0);
+    assert_eq!(mixer.position(), again - DELAY);
+}
+
+#[test]
 fn joins_leaves_pauses_and_jumps_never_click() {
     for hertz in [200.0, 440.0, 1000.0] {
         let mut mixer = Mixer::new(0, false);

@@ -36,6 +36,8 @@ pub struct Room<'a> {
     captured: mpsc::UnboundedReceiver<bytes::Bytes>,
     seats: BTreeMap<u32, Seat>,
     told: Vec<Speaker>,
+    /// Whether anything was given out.
+    begun: bool,
     /// The listener's zero, on the room's axis: before the room's own where the connection was made before it was entered.
     zero: i64,
 }
@@ -63,6 +65,7 @@ impl<'a> Room<'a> {
             captured,
             seats: BTreeMap::new(),
             told: Vec::new(),
+            begun: false,
             zero: 0,
         })
     }
@@ -131,10 +134,20 @@ impl<'a> Room<'a> {
 
     /// Gives out what is due, and who is there where that changed. To be called some fifty times a second.
     ///
+    /// Only where the connection `is_well` silence is what nobody says. Otherwise it is a stall, and shown as one; before
+    /// the first sound it is not even that.
+    ///
     /// # Errors
     /// When nobody listens to the source.
-    pub async fn tick(&mut self) -> Result<(), SourceError> {
+    pub async fn tick(&mut self, is_well: bool) -> Result<(), SourceError> {
         let now = self.now();
+        if !is_well {
+            if !self.begun {
+                self.mixer.skip(now);
+            }
+            return self.tell_speakers(now).await;
+        }
+        self.begun = true;
         let position = self.mixer.position();
         let samples = self.mixer.pull(now);
         if !samples.is_empty() {
