@@ -200,7 +200,7 @@ impl Conductor {
         match event {
             SourceEvent::Session(info) => self.on_info(info),
             SourceEvent::Edge { end, piece } => {
-                self.sources[self.attempts.index()].lane.edge = Some(end);
+                self.sources[self.attempts.index()].lane.tell_edge(end, piece);
                 self.air.tells_edge();
                 self.on_edge(Edge { end, piece, in_hand: false });
             }

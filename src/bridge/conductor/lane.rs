@@ -20,12 +20,15 @@ use crate::source::{ResumePoint, SessionInfo, Source, SourceEnd, SourceError, So
 /// What is kept of a path that stands by: its lag behind another one may be 40 s, and 5 s must be common to both.
 pub(super) const RESERVE: u64 = SAMPLE_RATE as u64 * 45;
 
-/// A path is never taken for frozen sooner.
+/// A path is never taken for frozen sooner. A stream is after this: a long piece of one is what was held up on the way,
+/// and no measure of its pace.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How much later than its pieces are long a path may give the next one: a stream, and a playlist.
-const STREAM_LATE: Duration = Duration::from_millis(1500);
+/// How much later than its pieces are long a path with a playlist may give the next one.
 const PIECE_LATE: Duration = Duration::from_millis(2500);
+
+/// Pieces are taken for no longer than 15 s, whatever a playlist says.
+const PIECE_MAX: u64 = SAMPLE_RATE as u64 * 15;
 
 /// Places that lie less than 5 ms apart are the same: what two clocks come apart in half a minute.
 const SAME_PLACE: u64 = SAMPLE_RATE as u64 / 200;
@@ -75,7 +78,7 @@ pub(super) struct Lane {
     pub(super) newest: Option<(i64, Instant)>,
     /// End of the newest audio that it can have, where it tells.
     pub(super) edge: Option<i64>,
-    /// Longest piece that it gave, in samples.
+    /// How long its pieces are, in samples: as its playlist says, or the longest that it gave.
     pub(super) piece: u64,
     /// Whether this attempt has given audio.
     pub(super) gives: bool,
@@ -174,6 +177,13 @@ impl Lane {
         }
     }
 
+    /// It tells up to where it has audio, in pieces of this length. What it gives is shorter: a piece is given frame by
+    /// frame, all at once.
+    pub(super) fn tell_edge(&mut self, end: i64, piece: u64) {
+        self.edge = Some(end);
+        self.piece = self.piece.max(piece.min(PIECE_MAX));
+    }
+
     /// How long its longest piece lasts: that long it says nothing and stands not still.
     fn lasts(&self) -> Duration {
         Duration::from_secs_f64(self.piece as f64 / f64::from(SAMPLE_RATE))
@@ -192,13 +202,12 @@ impl Lane {
 
     /// How it is doing.
     pub(super) fn path(&self, continuous: bool, now: Instant) -> Path {
-        let piece = self.lasts();
-        let late = if continuous { STREAM_LATE } else { PIECE_LATE };
+        let patience = if continuous { PATIENCE } else { self.lasts() + PIECE_LATE };
         let well = self.gives_since.is_some_and(|at| now.saturating_duration_since(at) >= WELL_AFTER);
         Path {
             gives: self.running.is_some() && self.gives && well,
             quiet: now.saturating_duration_since(self.since),
-            patience: (piece + late).max(PATIENCE),
+            patience,
             silent: self.silent_from.is_some(),
             placed: true,
         }
@@ -292,10 +301,11 @@ mod tests {
         let task = tokio::spawn(std::future::pending::<Attempted>());
         let (stop, abort) = (CancellationToken::new(), task.abort_handle());
         lane.begin(Running { events: mpsc::channel(1).1, task, stop }, began);
-        let block = PcmBlock { media_time: 0, samples: vec![[0.0; 2]; 3 * SAMPLE_RATE as usize] };
+        let block = PcmBlock { media_time: 0, samples: vec![[0.0; 2]; 1024] };
         for piece in 0..5 {
             let came = began + Duration::from_millis(3_100 * piece);
-            lane.give(&block, came);
+            lane.tell_edge(0, 3 * SAMPLE_RATE as u64);
+            (0..140).for_each(|_| lane.give(&block, came));
             for ms in (600..3_000).step_by(200).chain((piece > 0).then_some(0)) {
                 assert!(lane.path(false, came + Duration::from_millis(ms)).is_healthy(), "{piece} {ms}");
             }

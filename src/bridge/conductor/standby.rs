@@ -127,7 +127,7 @@ impl Conductor {
                 slot.learn(&info);
                 slot.lane.info = Some(info);
             }
-            SourceEvent::Edge { end, .. } => slot.lane.edge = Some(end),
+            SourceEvent::Edge { end, piece } => slot.lane.tell_edge(end, piece),
             SourceEvent::Segment(segment) => {
                 let end = segment.media_time + segment.duration as i64;
                 let pair = segment.program_date_time.map(|at| (at, segment.media_time));

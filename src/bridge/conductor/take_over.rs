@@ -16,6 +16,10 @@ const JOINT: i64 = SAMPLE_RATE as i64 / 20;
 const STEP: i64 = SAMPLE_RATE as i64 / 100;
 const FRAMES: i64 = 2048;
 
+/// Longest silence at the end of a path that stalled which is not believed: what a source takes for silence before it
+/// knows better, and as much again.
+const SILENCE_MAX: i64 = SAMPLE_RATE as i64 * 2;
+
 /// A path with pieces needs this much between hearing of one and its turn, beside its length: 0.7 s.
 const FETCH: i64 = SAMPLE_RATE as i64 * 7 / 10;
 
@@ -136,8 +140,10 @@ impl Conductor {
     /// Lets go what the path `from` has on the program ahead and what is not to be heard.
     fn replace(&mut self, from: usize, why: Why, now: i64, aligned: bool) {
         let cut = match why {
-            Why::Silent => self.sources[from].lane.silent_from.map(|from| self.silence_begins(from)),
+            Why::Silent => self.sources[from].lane.silent_from.map(|from| self.silence_begins(from, WINDOW)),
             Why::Better | Why::Pinned if !aligned => Some(now),
+            // Silence that a dying path was thought to have is not what was said.
+            Why::Stalled(_) | Why::Lost if aligned => self.last_silence(),
             _ => None,
         };
         if let Some(cut) = cut {
@@ -147,12 +153,19 @@ impl Conductor {
         }
     }
 
-    /// Where a silence of the path on the air really begins that was found half a second at a time; a codec falls silent
-    /// over a frame or two before it.
-    fn silence_begins(&self, found: i64) -> i64 {
+    /// Where a silence of the path on the air really begins that lasts up to `found`, in `most` at most; a codec falls
+    /// silent over a frame or two before it.
+    fn silence_begins(&self, found: i64, most: i64) -> i64 {
         let is_silent = |from: &i64| self.air.aired.rms(*from..*from + STEP).is_some_and(|rms| rms < SILENT);
-        let steps = (1..=WINDOW / STEP).map(|count| found - count * STEP).take_while(is_silent);
+        let steps = (1..=most / STEP).map(|count| found - count * STEP).take_while(is_silent);
         steps.last().unwrap_or(found) - FRAMES
+    }
+
+    /// Where the silence begins with which the path on the air ends; none where it ends with sound.
+    fn last_silence(&self) -> Option<i64> {
+        let end = self.air.aired.end()?;
+        let begins = self.silence_begins(end, SILENCE_MAX);
+        (begins < end - FRAMES).then_some(begins)
     }
 
     fn tell_switch(&self, from: usize, Switch { to, why }: Switch, held: i64) {
