@@ -3,13 +3,14 @@
 //! What comes out is exactly as long as what went in, whatever could be decoded: silence stands in the place of frames
 //! that could not, so that nothing behind them moves. All calls block.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gstreamer as gst;
-use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+use gstreamer_app::{AppSink, AppSrc};
 
+use super::pull::forward;
 use super::samples::{from_bytes, sample_count};
 use super::{GstError, Pipeline, Template};
 use crate::media::{AAC_FRAME_SAMPLES, SAMPLE_RATE, StereoSample};
@@ -87,17 +88,7 @@ impl FrameDecoder {
             .build();
         input.set_caps(Some(&caps));
         let sink: AppSink = pipeline.element("out")?;
-        // None is the end.
-        let (sender, output) = channel();
-        let end = sender.clone();
-        let forward = move |sink: &AppSink| {
-            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            let Some(block) = block_of(&sample) else { return Ok(gst::FlowSuccess::Ok) };
-            sender.send(Some(block)).map(|()| gst::FlowSuccess::Ok).map_err(|_| gst::FlowError::Eos)
-        };
-        // A decoder that was dropped needs no end.
-        let eos = move |_: &AppSink| drop(end.send(None));
-        sink.set_callbacks(AppSinkCallbacks::builder().new_sample(forward).eos(eos).build());
+        let output = forward(&sink, block_of);
         pipeline.play_blocking()?;
         Ok(Self {
             pipeline,

@@ -3,13 +3,14 @@
 //! Each packet gives just its own samples, at its own place; nothing is made up for those that lack, and nothing is cut.
 //! All calls block.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gstreamer as gst;
-use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+use gstreamer_app::{AppSink, AppSrc};
 
+use super::pull::forward;
 use super::samples::{clock_time, from_bytes, sample_count};
 use super::{GstError, Pipeline, Template};
 use crate::media::StereoSample;
@@ -51,17 +52,7 @@ impl PacketDecoder {
         let pipeline = TEMPLATE.build(&[])?;
         let input: AppSrc = pipeline.element("in")?;
         let sink: AppSink = pipeline.element("out")?;
-        // None is the end.
-        let (sender, output) = channel();
-        let end = sender.clone();
-        let forward = move |sink: &AppSink| {
-            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            let Some(block) = block_of(&sample) else { return Ok(gst::FlowSuccess::Ok) };
-            sender.send(Some(block)).map(|()| gst::FlowSuccess::Ok).map_err(|_| gst::FlowError::Eos)
-        };
-        // A decoder that was dropped needs no end.
-        let eos = move |_: &AppSink| drop(end.send(None));
-        sink.set_callbacks(AppSinkCallbacks::builder().new_sample(forward).eos(eos).build());
+        let output = forward(&sink, block_of);
         pipeline.play_blocking()?;
         Ok(Self { pipeline, input, output, batch: Vec::with_capacity(BATCH), end: 0 })
     }

@@ -5,6 +5,7 @@
 
 mod file_tags;
 mod pipeline;
+mod pull;
 mod rtmp_fault;
 mod samples;
 mod template;

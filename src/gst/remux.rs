@@ -10,7 +10,8 @@ use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSrc};
 
 use super::file_tags::{self, FileTags};
-use super::{GstError, Hole, Pipeline, Template};
+use super::pull::Captured;
+use super::{GstError, Hole, Template};
 use crate::media::AAC_FRAME_SAMPLES;
 
 const MKA: Template = Template::new("remux_mka", include_str!("../../pipelines/remux_mka.launch"));
@@ -48,13 +49,7 @@ pub struct CapturedFrame {
 }
 
 /// The AAC access units of a captured stream, in order.
-#[derive(Debug)]
-pub struct CapturedFrames {
-    pipeline: Pipeline,
-    sink: AppSink,
-    count: u64,
-    over: bool,
-}
+pub type CapturedFrames = Captured<CapturedFrame>;
 
 impl CapturedFrames {
     /// Opens the captured stream at `from`.
@@ -62,46 +57,7 @@ impl CapturedFrames {
     /// # Errors
     /// When an element is missing or the file cannot be opened.
     pub fn open(from: &Path) -> Result<Self, GstError> {
-        let pipeline = FRAMES.build(&[])?;
-        pipeline.element::<gst::Element>("src")?.set_property("location", from);
-        let sink: AppSink = pipeline.element("out")?;
-        pipeline.play_blocking()?;
-        Ok(Self { pipeline, sink, count: 0, over: false })
-    }
-
-    /// The next frame; none at the end. A torn end is no error.
-    fn pull(&mut self) -> Result<Option<CapturedFrame>, GstError> {
-        loop {
-            match self.sink.try_pull_sample(gst::ClockTime::from_mseconds(100)) {
-                Some(sample) => {
-                    if let Some(frame) = captured_frame(&sample) {
-                        self.count += 1;
-                        return Ok(Some(frame));
-                    }
-                }
-                None if self.sink.is_eos() => return Ok(None),
-                None => match self.pipeline.wait_for_end(Duration::ZERO) {
-                    Ok(()) => return Ok(None),
-                    Err(GstError::Frozen { .. }) => {}
-                    // What follows the last whole cluster of a killed process is an error to the demultiplexer.
-                    Err(_) if self.count > 0 => return Ok(None),
-                    Err(error) => return Err(error),
-                },
-            }
-        }
-    }
-}
-
-impl Iterator for CapturedFrames {
-    type Item = Result<CapturedFrame, GstError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let pulled = self.pull().transpose();
-        self.over = !matches!(pulled, Some(Ok(_)));
-        pulled
+        Self::read(&FRAMES, from, captured_frame)
     }
 }
 

@@ -3,7 +3,7 @@ use crate::gst::aac_encode::AacEncoder;
 use crate::ruler;
 
 fn encode(rate: u32, channels: u8, seconds: u32) -> (DecodeConfig, Vec<(u64, Bytes)>) {
-    let (sender, frames) = channel();
+    let (sender, frames) = std::sync::mpsc::channel();
     let send = move |frame: crate::media::AudioFrame| drop(sender.send((frame.at.samples(), frame.data)));
     let mut encoder = AacEncoder::with_channels(rate, channels, 96, send).expect("an encoder");
     let config = DecodeConfig { sample_rate: rate, channels: channels.into(), asc: encoder.format().config.clone() };
