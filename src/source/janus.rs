@@ -2,14 +2,13 @@
 //!
 //! Listens only. One attempt is one session at the gateway; whatever breaks ends it, and it leaves as it should.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+use super::id;
 use super::webrtc::line::Line;
 use super::webrtc::room::{LATENCY_MS, Room, WEBRTC_DELAY};
 use super::{Attempt, Notice, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
@@ -47,7 +46,7 @@ impl JanusSource {
     /// A source of the room `room` at `gateway`, such as `https://host/janus`. `client` must trust the gateway's host and
     /// wait for [`client::POLL_PATIENCE`].
     pub fn new(gateway: Url, room: &str, pin: Option<Secret>, login: Login, client: HttpClient) -> Self {
-        let id = id_of(&gateway, room);
+        let id = id::hashed("janus", &format!("{gateway} {room}"), 6);
         Self { gateway, room: room.to_owned(), pin, login, client, id, member: None }
     }
 
@@ -289,14 +288,6 @@ fn told(error: JanusError) -> SourceError {
         JanusError::Status(404) => SourceError::operator(format!("{error}: check url, which ends in /janus mostly")),
         error => SourceError::transient(error.to_string()),
     }
-}
-
-fn id_of(gateway: &Url, room: &str) -> String {
-    let mut id = "janus-".to_owned();
-    for byte in &Sha256::digest(format!("{gateway} {room}").as_bytes())[..6] {
-        write!(id, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    id
 }
 
 impl Source for JanusSource {

@@ -17,6 +17,8 @@ use crate::alert::Level;
 use crate::media::PcmBlock;
 pub use past::Past;
 
+mod id;
+
 pub mod hls;
 pub mod janus;
 pub mod past;

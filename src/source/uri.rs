@@ -3,13 +3,12 @@
 //! One attempt reads one address until it ends or breaks. The encoded audio goes to the recording as it arrives, the
 //! decoded audio to the program in real time. An address may hold a login or a token: only its host is ever told.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use url::Url;
 
+use super::id;
 use super::{Attempt, Source, SourceContext, SourceEnd, SourceError};
 use crate::gst::uri::UriKind;
 use crate::net::HttpClient;
@@ -133,12 +132,8 @@ impl Source for UriSource {
 fn id_of(uri: &Url) -> String {
     let name = uri.host_str().filter(|host| !host.is_empty()).unwrap_or("file");
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let mut id: String = name.chars().take(40).map(plain).collect();
-    id.push('-');
-    for byte in &Sha256::digest(uri.as_str().as_bytes())[..4] {
-        write!(id, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    id.trim_start_matches('-').to_owned()
+    let name: String = name.chars().take(40).map(plain).collect();
+    id::hashed(&name, uri.as_str(), 4).trim_start_matches('-').to_owned()
 }
 
 #[cfg(test)]

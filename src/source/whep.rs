@@ -3,13 +3,12 @@
 //! As `draft-ietf-wish-whep` has it: our offer is posted whole (nobody trickles), the answer comes with the address of
 //! the session, and that is deleted at the end. Only sound is asked for.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use url::Url;
 
+use super::id;
 use super::webrtc::line::Line;
 use super::webrtc::room::{LATENCY_MS, Room, WEBRTC_DELAY};
 use super::{
@@ -54,7 +53,7 @@ struct Session {
 impl WhepSource {
     /// A source of `endpoint`. `client` must trust its host.
     pub fn new(endpoint: Url, token: Option<Secret>, client: HttpClient) -> Self {
-        let id = id_of(&endpoint);
+        let id = id::hashed("whep", endpoint.as_str(), 6);
         Self { endpoint, token, client, id }
     }
 
@@ -238,14 +237,6 @@ fn unreachable(error: NetError) -> SourceError {
         error if error.is_permanent() => SourceError::operator(message),
         _ => SourceError::transient(message),
     }
-}
-
-fn id_of(endpoint: &Url) -> String {
-    let mut id = "whep-".to_owned();
-    for byte in &Sha256::digest(endpoint.as_str().as_bytes())[..6] {
-        write!(id, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    id
 }
 
 impl Source for WhepSource {

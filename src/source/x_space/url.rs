@@ -2,8 +2,9 @@
 //!
 //! Forms as observed in yt-dlp (`twitter.py`, issue 1249), twspace-crawler and agent-twitter-client.
 
-use sha2::{Digest as _, Sha256};
 use url::Url;
+
+use crate::source::id;
 
 /// The hidden service of the platform; its links look like all others.
 const ONION: &str = "twitter3e4tixl4xyajtrzo62zg5vztmjuricljdp2c5kshju4avyoid.onion";
@@ -91,11 +92,7 @@ impl SpaceAddress {
         match self {
             Self::Space { id, .. } => id.as_str().to_owned(),
             // The host is the CDN's edge, which changes; the path names the Space.
-            Self::Playlist(url) => {
-                let digest = Sha256::digest(url.path().as_bytes());
-                let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-                format!("playlist-{hex}")
-            }
+            Self::Playlist(url) => id::hashed("playlist", url.path(), 6),
         }
     }
 }
