@@ -2,8 +2,9 @@
 //!
 //! [`SpeakerSeat`] finds the Space as the listener does, takes a seat (asking the host where that is needed), and hears
 //! the room by the same means as any Janus room. The microphone is never opened: there is no connection that sends, and
-//! where the configuration wants one for gateways that demand it, it holds nothing but silence. What is known of X's services comes from a few clients that watched its page; docs/sources.md says what is
-//! uncertain. Must not: decide whether to come again (the session does), or hear the playlist (the listener does).
+//! where the configuration wants one for gateways that demand it, it holds nothing but silence. What is known of X's
+//! services comes from a few clients that watched its page; docs/sources.md says what is uncertain. Must not: decide
+//! whether to come again (the session does), or hear the playlist (the listener does).
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
