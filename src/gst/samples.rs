@@ -27,12 +27,6 @@ pub(super) fn to_buffer(samples: &[StereoSample], at: u64) -> gst::Buffer {
     buffer
 }
 
-/// The samples of a buffer of interleaved little-endian i16.
-pub(super) fn from_i16(bytes: &[u8]) -> Vec<StereoSample> {
-    let value = |two: &[u8]| f32::from(i16::from_le_bytes([two[0], two[1]])) / 32_768.0;
-    bytes.chunks_exact(4).map(|frame| [value(&frame[..2]), value(&frame[2..])]).collect()
-}
-
 /// The samples of a buffer of interleaved little-endian f32.
 pub(super) fn from_bytes(bytes: &[u8]) -> Vec<StereoSample> {
     let value = |four: &[u8]| f32::from_le_bytes([four[0], four[1], four[2], four[3]]);

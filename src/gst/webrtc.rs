@@ -21,7 +21,6 @@ use gstreamer_webrtc::{WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDe
 use tokio::sync::mpsc;
 
 use super::GstError;
-use crate::media::StereoSample;
 pub use listen::RtcListener;
 pub use publish::{PublishFormat, RtcPublisher};
 
@@ -48,19 +47,10 @@ pub enum RtcEvent {
         track: u32,
         /// When its first sample is to be heard.
         at: u64,
+        /// When it came.
+        came: Instant,
         /// The packet.
         data: Bytes,
-    },
-    /// Decoded samples of a track; what was lost is made up.
-    Audio {
-        /// The track.
-        track: u32,
-        /// When the first one is to be heard.
-        at: u64,
-        /// When they came.
-        came: Instant,
-        /// The samples.
-        samples: Vec<StereoSample>,
     },
     /// Something that was asked cannot be done: the connection is of no use any more.
     Failed(String),

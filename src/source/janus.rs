@@ -81,7 +81,7 @@ impl JanusSource {
             phase: SessionPhase::Live,
             ..SessionInfo::default()
         };
-        send(context, SourceEvent::Session(info)).await?;
+        context.send(SourceEvent::Session(info)).await?;
         let mut room = Room::enter(context, &self.id, false)?;
         room.hear(&listener);
         let mut hall = Hall {
@@ -131,10 +131,6 @@ async fn listener(sender: mpsc::Sender<RtcEvent>) -> Result<RtcListener, SourceE
     let listener = RtcListener::new(LATENCY_MS, sender).map_err(operator)?;
     listener.play().await.map_err(operator)?;
     Ok(listener)
-}
-
-async fn send(context: &SourceContext, event: SourceEvent) -> Result<(), SourceError> {
-    context.events.send(event).await.map_err(|_| SourceError::transient("nobody listens to the source any more"))
 }
 
 /// What the gateway says, as one task asks for it; the task ends with the receiver.
@@ -206,7 +202,7 @@ impl Hall<'_> {
         }
         self.pictures_told = true;
         let notice = Notice::info("source.video", "the room offers pictures too; only its sound is taken");
-        send(self.context, SourceEvent::Notice(notice)).await
+        self.context.send(SourceEvent::Notice(notice)).await
     }
 
     fn on_hearing(&mut self, message: Message) -> Result<(), SourceError> {

@@ -313,6 +313,17 @@ pub struct SourceContext {
     pub resume: Option<ResumePoint>,
 }
 
+impl SourceContext {
+    /// Reports `event`; waits until there is room for it.
+    ///
+    /// # Errors
+    /// When nobody listens to the source any more.
+    pub async fn send(&self, event: SourceEvent) -> Result<(), SourceError> {
+        let nobody = |_| SourceError::transient("nobody listens to the source any more");
+        self.events.send(event).await.map_err(nobody)
+    }
+}
+
 /// The future of one attempt.
 pub type Attempt<'a> = Pin<Box<dyn Future<Output = Result<SourceEnd, SourceError>> + Send + 'a>>;
 

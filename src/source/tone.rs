@@ -34,7 +34,7 @@ impl ToneSource {
             started_at: Some(context.clock.wall()),
             ..SessionInfo::default()
         };
-        send(&context, SourceEvent::Session(info)).await?;
+        context.send(SourceEvent::Session(info)).await?;
         let (sender, mut captured) = mpsc::unbounded_channel();
         let mut capture = PcmCapture::mono(sender).map_err(|error| SourceError::operator(error.to_string()))?;
         let resume = context.resume.as_ref().filter(|resume| resume.session_id == ID);
@@ -49,22 +49,18 @@ impl ToneSource {
             capture.push(&second);
             let samples = second.into_iter().map(|value| [value, value]).collect();
             let block = PcmBlock { media_time: index * RATE, samples };
-            send(&context, SourceEvent::Audio(block)).await?;
+            context.send(SourceEvent::Audio(block)).await?;
             let due = start + Duration::from_secs((index - first + 1) as u64);
             loop {
                 tokio::select! {
                     () = context.token.cancelled() => return Ok(SourceEnd::Cancelled),
-                    Some(bytes) = captured.recv() => send(&context, SourceEvent::Capture(bytes)).await?,
+                    Some(bytes) = captured.recv() => context.send(SourceEvent::Capture(bytes)).await?,
                     () = tokio::time::sleep_until(due) => break,
                 }
             }
         }
         Ok(SourceEnd::SessionEnded)
     }
-}
-
-async fn send(context: &SourceContext, event: SourceEvent) -> Result<(), SourceError> {
-    context.events.send(event).await.map_err(|_| SourceError::transient("nobody listens to the source any more"))
 }
 
 impl Source for ToneSource {

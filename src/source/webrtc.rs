@@ -1,4 +1,4 @@
-//! What sources that hear by WebRTC share: the mixer of tracks, the room that the tracks sit in, and
+//! What sources that hear by WebRTC share: what decodes a speaker, the mixer of tracks, the room that the tracks sit in, and
 //! whether the connection lives.
 //!
 //! Knows no signalling: who is asked for what, and over which protocol, is the source's.
@@ -9,3 +9,4 @@ pub mod line;
 pub mod mix;
 mod place;
 pub mod room;
+mod voice;

@@ -141,8 +141,7 @@ impl WhepSource {
             phase: SessionPhase::Live,
             ..SessionInfo::default()
         };
-        let nobody = |_| SourceError::transient("nobody listens to the source any more");
-        context.events.send(SourceEvent::Session(info)).await.map_err(nobody)?;
+        context.send(SourceEvent::Session(info)).await?;
         let mut room = Room::enter(context, &self.id, false)?;
         room.hear(listener);
         let mut line = Line::new("the endpoint");

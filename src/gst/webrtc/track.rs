@@ -1,17 +1,15 @@
-//! One track of a listening connection: its packets as received, and its samples.
+//! One track of a listening connection: its packets as received.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
-use gstreamer_app::{AppSink, AppSinkCallbacks};
 use gstreamer_webrtc::WebRTCRTPTransceiver;
 
 use super::{RtcEvent, Teller, stamp};
-use crate::gst::samples::{from_i16, sample_count};
+use crate::gst::samples::sample_count;
 
 const TEXT: &str = include_str!("../../../pipelines/webrtc_track.launch");
 
@@ -37,7 +35,6 @@ pub(super) fn attach(rtc: &gst::Element, pad: &gst::Pad, teller: &Teller) -> Res
     stamp::by_the_sender(&depayloader, move |packet| tell_packet(&told, number, packet)).ok_or_else(no_entry)?;
     let input = depayloader.static_pad("sink").ok_or_else(no_entry)?;
     chain.add_pad(&gst::GhostPad::builder_with_target(&input)?.name("sink").build())?;
-    connect(&chain, number, teller)?;
     teller.tell(RtcEvent::Track(number));
     enter(&parent, pad, chain.upcast_ref(), "sink")
 }
@@ -55,49 +52,10 @@ fn tell_packet(teller: &Teller, track: u32, packet: &gst::Buffer) {
     // The depayloader's segment begins at zero: what it stamps is running time.
     let Some(at) = packet.pts().filter(|_| packet.size() <= PACKET_MAX) else { return };
     let Ok(bytes) = packet.map_readable() else { return };
-    teller.tell(RtcEvent::Packet { track, at: sample_count(at), data: Bytes::copy_from_slice(&bytes) });
-}
-
-fn connect(chain: &gst::Bin, track: u32, teller: &Teller) -> Result<(), glib::BoolError> {
-    let sink = chain.by_name("out").and_downcast::<AppSink>();
-    let sink = sink.ok_or_else(|| glib::bool_error!("the chain of a track has no end"))?;
-    let (told, next) = (teller.clone(), AtomicU64::new(0));
-    let on_audio = move |sink: &AppSink| {
-        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-        let Some((at, bytes)) = placed(&sample) else { return Ok(gst::FlowSuccess::Ok) };
-        let samples = from_i16(&bytes);
-        let at = continued(next.load(Ordering::Relaxed), at);
-        next.store(at + samples.len() as u64, Ordering::Relaxed);
-        told.tell(RtcEvent::Audio { track, at, came: Instant::now(), samples });
-        Ok(gst::FlowSuccess::Ok)
-    };
-    sink.set_callbacks(AppSinkCallbacks::builder().new_sample(on_audio).build());
-    Ok(())
-}
-
-/// Timestamps closer to the end of what came last than this continue it: half of the shortest packet, 2.5 ms.
-const JOINT: u64 = 60;
-
-/// Where samples go that are stamped `at`: nanoseconds are rounded, and a joint of one sample clicks.
-fn continued(next: u64, at: u64) -> u64 {
-    if at.abs_diff(next) <= JOINT { next } else { at }
-}
-
-/// When a buffer is to be heard, and its bytes.
-fn placed(sample: &gst::Sample) -> Option<(u64, gst::MappedBuffer<gst::buffer::Readable>)> {
-    let buffer = sample.buffer_owned()?;
-    let at = sample.segment()?.downcast_ref::<gst::ClockTime>()?.to_running_time(buffer.pts()?)?;
-    Some((sample_count(at), buffer.into_mapped_buffer_readable().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rounded_timestamps_make_no_joint_and_real_jumps_do() {
-        assert_eq!(continued(960, 961), 960);
-        assert_eq!(continued(960, 900), 960);
-        assert_eq!(continued(960, 1920), 1920);
-    }
+    teller.tell(RtcEvent::Packet {
+        track,
+        at: sample_count(at),
+        came: Instant::now(),
+        data: Bytes::copy_from_slice(&bytes),
+    });
 }

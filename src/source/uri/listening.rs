@@ -229,8 +229,7 @@ impl<'a> Listening<'a> {
     }
 
     async fn tell(&self, event: SourceEvent) -> Result<(), SourceError> {
-        let sent = self.context.events.send(event).await;
-        sent.map_err(|_| SourceError::transient("nobody listens to the source any more"))
+        self.context.send(event).await
     }
 
     /// The reader gave nothing for as long as one waits for it.

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn packet() -> RtcEvent {
-        RtcEvent::Packet { track: 0, at: 0, data: bytes::Bytes::new() }
+        RtcEvent::Packet { track: 0, at: 0, came: Instant::now(), data: bytes::Bytes::new() }
     }
 
     #[test]

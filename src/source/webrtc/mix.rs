@@ -15,13 +15,12 @@ use crate::media::{SAMPLE_RATE, StereoSample};
 /// Tracks that are mixed at most; more are not heard.
 pub const TRACKS_MAX: usize = 64;
 
-/// How long what comes is held back, in samples: 140 ms. The jitter buffer waits 60 ms for a lost packet, the decoder
-/// keeps one packet of 20 ms to mend it, the mix is made every 20 ms and looks 10 ms ahead for its fades; the rest is for
-/// a machine that is busy.
-pub const DELAY: u64 = SAMPLE_RATE as u64 * 14 / 100;
+/// How long what comes is held back, in samples: 120 ms. The jitter buffer waits 60 ms for a lost packet, the mix is made
+/// every 20 ms and looks 10 ms ahead for its fades; the rest is for a machine that is busy.
+pub const DELAY: u64 = SAMPLE_RATE as u64 * 12 / 100;
 
-/// How far ahead of its turn a packet comes that nothing held up: the decoder kept it for 20 ms.
-const LEAD: u64 = DELAY - SAMPLE_RATE as u64 / 50;
+/// How far ahead of its turn a packet comes that nothing held up.
+const LEAD: u64 = DELAY;
 
 /// Timestamps that are off by less than this continue what came last: 15 ms, less than one packet.
 const JOINT: i64 = SAMPLE_RATE as i64 * 15 / 1000;

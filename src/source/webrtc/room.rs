@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::mix::{DELAY, Mixer};
+use super::voice::Voice;
 use crate::gst::pcm_capture::PcmCapture;
 use crate::gst::webrtc::{RtcEvent, RtcListener};
 use crate::media::{PcmBlock, SAMPLE_RATE, StereoSample, opus};
@@ -33,7 +35,7 @@ pub struct Room<'a> {
     base: i64,
     mixer: Mixer,
     capture: PcmCapture,
-    captured: mpsc::UnboundedReceiver<bytes::Bytes>,
+    captured: mpsc::UnboundedReceiver<Bytes>,
     seats: BTreeMap<u32, Seat>,
     told: Vec<Speaker>,
     /// Whether anything was given out.
@@ -45,6 +47,8 @@ pub struct Room<'a> {
 struct Seat {
     speaker: Speaker,
     loud_until: u64,
+    /// What decodes the speaker, from the first packet on.
+    voice: Option<Voice>,
 }
 
 impl<'a> Room<'a> {
@@ -86,11 +90,10 @@ impl<'a> Room<'a> {
 
     /// Says who speaks on `track`; whoever did before has left it.
     pub fn seat(&mut self, track: u32, speaker: Speaker) {
-        let loud_until = match self.seats.get(&track) {
-            Some(seat) if seat.speaker.id == speaker.id => seat.loud_until,
-            _ => 0,
-        };
-        self.seats.insert(track, Seat { speaker, loud_until });
+        match self.seats.get_mut(&track) {
+            Some(seat) if seat.speaker.id == speaker.id => seat.speaker = speaker,
+            _ => drop(self.seats.insert(track, Seat { speaker, loud_until: 0, voice: None })),
+        }
     }
 
     /// Tracks that somebody sits on.
@@ -104,31 +107,45 @@ impl<'a> Room<'a> {
         self.mixer.leave(track);
     }
 
-    /// Takes what a listener reports: samples into the mix, packets to whoever keeps them.
+    /// Takes what a listener reports: packets into the mix, and to whoever keeps them.
     ///
     /// # Errors
     /// When nobody listens to the source.
     pub async fn take(&mut self, event: RtcEvent) -> Result<(), SourceError> {
         match event {
-            RtcEvent::Audio { track, at, came, samples } => {
-                let now = self.at(came);
+            RtcEvent::Packet { track, at, came, data } if self.seats.contains_key(&track) => {
                 let at = at.saturating_add_signed(self.zero);
-                if let Some(seat) = self.seats.get_mut(&track) {
-                    if power(&samples) > TALKING_POWER {
-                        seat.loud_until = at + TALKING_TIME;
-                    }
-                    self.mixer.push(track, at, now, &samples);
+                if let Some(stem) = self.stem(track, at, &data) {
+                    self.context.send(SourceEvent::Stem(stem)).await?;
                 }
-            }
-            RtcEvent::Packet { track, at, data } => {
-                let at = self.mixer.place(track, at.saturating_add_signed(self.zero));
-                if let (Some(seat), Some(samples)) = (self.seats.get(&track), opus::duration(&data)) {
-                    let (speaker, media_time) = (seat.speaker.id.clone(), self.base + at as i64);
-                    self.send(SourceEvent::Stem(StemPacket { speaker, media_time, samples, data })).await?;
-                }
+                self.hear_packet(track, at, self.at(came), &data)?;
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// The packet as it is kept; none where it is no packet.
+    fn stem(&self, track: u32, at: u64, data: &Bytes) -> Option<StemPacket> {
+        let speaker = self.seats.get(&track)?.speaker.id.clone();
+        let media_time = self.base + self.mixer.place(track, at) as i64;
+        Some(StemPacket { speaker, media_time, samples: opus::duration(data)?, data: data.clone() })
+    }
+
+    fn hear_packet(&mut self, track: u32, at: u64, now: u64, data: &[u8]) -> Result<(), SourceError> {
+        let Some(seat) = self.seats.get_mut(&track) else { return Ok(()) };
+        let voice = match &mut seat.voice {
+            Some(voice) => voice,
+            none => none.insert(Voice::new().map_err(|error| {
+                SourceError::operator(format!("no decoder can be had for a speaker ({error:?}): is memory left?"))
+            })?),
+        };
+        voice.take(at, data, |at, samples| {
+            if power(samples) > TALKING_POWER {
+                seat.loud_until = at + TALKING_TIME;
+            }
+            self.mixer.push(track, at, now, samples);
+        });
         Ok(())
     }
 
@@ -153,10 +170,10 @@ impl<'a> Room<'a> {
         if !samples.is_empty() {
             self.capture.push_stereo(&samples);
             let media_time = self.base + position as i64;
-            self.send(SourceEvent::Audio(PcmBlock { media_time, samples })).await?;
+            self.context.send(SourceEvent::Audio(PcmBlock { media_time, samples })).await?;
         }
         while let Ok(bytes) = self.captured.try_recv() {
-            self.send(SourceEvent::Capture(bytes)).await?;
+            self.context.send(SourceEvent::Capture(bytes)).await?;
         }
         self.tell_speakers(now).await
     }
@@ -166,14 +183,9 @@ impl<'a> Room<'a> {
         let speakers: Vec<Speaker> = self.seats.values().map(speaker).collect();
         if speakers != self.told {
             self.told.clone_from(&speakers);
-            self.send(SourceEvent::Speakers(speakers)).await?;
+            self.context.send(SourceEvent::Speakers(speakers)).await?;
         }
         Ok(())
-    }
-
-    async fn send(&self, event: SourceEvent) -> Result<(), SourceError> {
-        let nobody = |_| SourceError::transient("nobody listens to the source any more");
-        self.context.events.send(event).await.map_err(nobody)
     }
 }
 

@@ -73,8 +73,7 @@ impl Reporter {
     }
 
     pub(super) async fn send(&self, event: SourceEvent) -> Result<(), SourceError> {
-        let gone = |_| SourceError::transient("nobody listens to the source any more");
-        self.context.events.send(event).await.map_err(gone)
+        self.context.send(event).await
     }
 
     /// Tells what is known of the session, if it is news.

@@ -238,8 +238,7 @@ impl<'a> Visit<'a> {
     }
 
     async fn send(&self, event: SourceEvent) -> Result<(), SourceError> {
-        let nobody = |_| SourceError::transient("nobody listens to the source any more");
-        self.context.events.send(event).await.map_err(nobody)
+        self.context.send(event).await
     }
 
     async fn pass_on(&mut self, event: SourceEvent) -> Result<(), SourceError> {
