@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::support::drill::Drill;
+use crate::support::process::PLUGINS;
 use crate::support::turn;
 
 /// A scenario with nothing but its name.
@@ -81,7 +82,8 @@ async fn scenario_of_an_operators_own_is_rehearsed_and_judged() {
     std::fs::write(&file, SHORT).expect("a scenario");
     let mut command = tokio::process::Command::new(crate::support::show::PROGRAM);
     command.args(["rehearse", "--json", "--folder", "out", "--scenario"]).arg(&file);
-    command.env("HOME", folder.path()).current_dir(folder.path()).kill_on_drop(true);
+    command.env("HOME", folder.path()).env(PLUGINS.0, PLUGINS.1);
+    command.current_dir(folder.path()).kill_on_drop(true);
     let rehearsed = tokio::time::timeout(Duration::from_secs(90), command.output()).await;
     let said = rehearsed.expect("it ends").expect("the program starts");
     let error = String::from_utf8_lossy(&said.stderr);

@@ -10,6 +10,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use super::process::PLUGINS;
 use super::show::{PROGRAM, send, write_secret};
 use super::{eventually, eventually_async};
 
@@ -119,6 +120,7 @@ impl House {
             command.args(["--listen", "127.0.0.1:0"]);
         }
         command.args(options).env("SPACEBRIDGE_STATE", self.state()).env("HOME", self.folder.path());
+        command.env(PLUGINS.0, PLUGINS.1);
         command.stdin(Stdio::null()).stdout(file.try_clone().expect("a file")).stderr(file);
         let child = command.spawn().expect("the program starts");
         let (url, operate, view) = Default::default();

@@ -18,6 +18,7 @@ use spacebridge::rehearsal::run::EVIDENCE_FILE;
 use spacebridge::rehearsal::verdict::Judgement;
 
 use super::nginx::Nginx;
+use super::process::PLUGINS;
 use super::show::{PROGRAM, send};
 
 /// Names of the outputs, as scenarios name them.
@@ -95,7 +96,7 @@ impl Rehearsal {
         let mut command = Command::new(PROGRAM);
         command.args(["rehearse", "--json", "--publish-for-real", "--config", "drill.toml", "--folder", "out"]);
         command.args(["--scenario", drill.scenario, "--speed", &drill.speed.to_string()]);
-        command.env("HOME", folder).current_dir(folder).process_group(0);
+        command.env("HOME", folder).env(PLUGINS.0, PLUGINS.1).current_dir(folder).process_group(0);
         command.stdin(Stdio::null()).stdout(file("out.json")).stderr(file("out.err"));
         Self { child: command.spawn().expect("the program starts"), folder: folder.to_owned() }
     }

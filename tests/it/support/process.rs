@@ -6,6 +6,10 @@ use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// The variable that names GStreamer's list of its plugins, and the one list of all processes that have a home of their
+/// own here: whoever begins in an empty home looks through every plugin for a second first.
+pub(crate) const PLUGINS: (&str, &str) = ("GST_REGISTRY", concat!(env!("CARGO_TARGET_TMPDIR"), "/gst-registry.bin"));
+
 /// Tools that tests use, with their Debian packages.
 const PACKAGES: &[(&str, &str)] = &[
     ("nginx", "nginx"),

@@ -17,6 +17,7 @@ use spacebridge::rehearsal::space::{Order, SpaceArgs, SpaceReport, SpaceStarted}
 use spacebridge::status::{OutputState, ShowState, ShowStatus};
 
 use super::nginx::Nginx;
+use super::process::PLUGINS;
 
 /// The real program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_spacebridge");
@@ -206,6 +207,7 @@ impl Stage {
         command
             .env("SPACEBRIDGE_STATE", self.path("state"))
             .env("HOME", self.folder.path())
+            .env(PLUGINS.0, PLUGINS.1)
             .current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err)).process_group(0);
         let child = command.spawn().expect("the program starts");
@@ -216,6 +218,7 @@ impl Stage {
     pub(crate) async fn verb(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = tokio::process::Command::new(PROGRAM);
         command.args(arguments).env("SPACEBRIDGE_STATE", self.path("state")).env("HOME", self.folder.path());
+        command.env(PLUGINS.0, PLUGINS.1);
         command.current_dir(self.folder.path()).kill_on_drop(true).output().await.expect("the program starts")
     }
 
