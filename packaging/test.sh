@@ -35,10 +35,12 @@ scripts() { # the scripts can at least be parsed
 part scripts scripts
 part format "$cargo" fmt --check
 part clippy "$cargo" clippy --locked --all-targets -- -D warnings
+# All in one go: a compiler that makes one crate leaves a core for the next one.
+part build "$cargo" test --locked --no-run --lib --bins --test it
 part "unit tests" "$cargo" test --locked --lib --bins
-# Tests with media take turns by themselves, three at a time and some alone (tests/it/support); the fourth thread is
-# for those without.
-part "integration tests" "$cargo" test --locked --test it -- --test-threads=4
+# Tests with media, and those that take a core, take turns by themselves (tests/it/support): two or three at a time,
+# or some that only listen. The further threads are for the others.
+part "integration tests" "$cargo" test --locked --test it -- --test-threads=5
 
 printf '\n'
 printf '%s\n' "${summary[@]}"

@@ -48,6 +48,7 @@ fn probe(path: &Path, entries: &str, stream: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn audio_and_video_in_one_pass_hold_the_received_frames() {
+    let _turn = crate::support::turn_to_hear().await;
     let temp = tempfile::tempdir().expect("a folder");
     let (folder, source) = recorded(temp.path()).await;
     let words = Words { album: Some("An album".into()), comment: Some("Said \"so\"".into()), ..Words::default() };
@@ -275,6 +276,7 @@ async fn a_piece_holds_just_its_frames() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill9_of_an_export_leaves_nothing_that_stops_the_next() {
+    let _turn = crate::support::turn_to_hear().await;
     let temp = tempfile::tempdir().expect("a folder");
     let (folder, _) = recorded(temp.path()).await;
     let before = std::fs::read(folder.join("journal.jsonl")).expect("a journal");

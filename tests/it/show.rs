@@ -51,6 +51,8 @@ async fn night() -> &'static Night {
 }
 
 async fn carry_a_night() -> Night {
+    // For the show alone: what it left is looked at beside others.
+    let _turn = turn_alone().await;
     let (a, b) = (Nginx::start("live").await, Nginx::start("live").await);
     let space = Space::start(&SpaceArgs { running_for_seconds: 30, jitter_ms: 200, ..SpaceArgs::default() }).await;
     let stage = Stage::with_closing(&format!("{}{}{}", space.config(), output("a", &a), output("b", &b)), CLOSING);
@@ -99,7 +101,6 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ruler_through_space_program_and_ingest_has_every_second() {
-    let _turn = turn_alone().await;
     let night = night().await;
     for ingest in &night.ingests {
         ingest.tracks.assert_continuous_from(0);
@@ -123,7 +124,6 @@ async fn ruler_through_space_program_and_ingest_has_every_second() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sound_and_picture_that_run_apart_would_be_seen_at_the_ingest() {
-    let _turn = turn_alone().await;
     let night = night().await;
     for ingest in &night.ingests {
         assert!(ingest.flashes.len() >= 6, "flashes at {:?}", ingest.flashes);
@@ -148,7 +148,6 @@ fn skew(tracks: &Tracks) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn late_join_is_heard_at_once_and_keeps_the_promised_delay() {
-    let _turn = turn_alone().await;
     let night = night().await;
     let events = night.said.lines("event");
     let found = events.iter().find(|event| event["code"] == "session.found").expect("the space was found");
@@ -176,7 +175,6 @@ async fn late_join_is_heard_at_once_and_keeps_the_promised_delay() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigint_once_ends_with_closing_slate_and_files() {
-    let _turn = turn_alone().await;
     let night = night().await;
     assert_eq!(night.said.code, Some(0), "{}", night.said.all());
     assert_eq!(night.closing.slate, "Ended, thank you");

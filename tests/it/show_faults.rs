@@ -18,7 +18,7 @@ use crate::support::measure::{assert_every_second, ruler_of};
 use crate::support::media::Tracks;
 use crate::support::nginx::Nginx;
 use crate::support::show::{Run, Space, Stage, output};
-use crate::support::{eventually, process, turn};
+use crate::support::{eventually, process, turn, turn_to_hear};
 
 /// How long an operator waits for the word on what is wrong.
 const SOON: u64 = 25;
@@ -55,7 +55,7 @@ fn fail_api(fault: ApiFault) -> Order {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_space_that_cannot_be_had_ends_the_show_with_what_to_do() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let space = Space::running_for(20).await;
     space.order(fail_api(ApiFault::EmptySpace)).await;
     refused(&space, &["there is no Space with this id, or it is private", "check the link"]).await;
@@ -72,7 +72,7 @@ async fn a_space_that_cannot_be_had_ends_the_show_with_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_geoblocked_space_is_told_once_and_the_show_can_be_ended() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let space = Space::running_for(20).await;
     space.order(Order::Location { shape: LocationShape::Geoblocked }).await;
     let stage = Stage::new(&space.config());
@@ -85,7 +85,7 @@ async fn a_geoblocked_space_is_told_once_and_the_show_can_be_ended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_api_in_trouble_is_told_once_and_joined_when_it_is_well() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let space = Space::running_for(20).await;
     space.order(fail_api(ApiFault::Html)).await;
     let stage = Stage::new(&space.config());
@@ -175,7 +175,7 @@ fn names_below(folder: &std::path::Path) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn playlist_that_points_at_files_or_private_addresses_is_refused() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     // A stranger's service on this machine, which must never be asked.
     let trap = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = trap.local_addr().expect("an address").port();
@@ -263,7 +263,7 @@ async fn a_read_only_recording_folder_keeps_the_mirrors_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_space_that_never_starts_is_given_up_in_the_time_that_was_given() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let space = Space::start(&SpaceArgs { not_started: true, ..SpaceArgs::default() }).await;
     let stage = Stage::new(&format!("give_up_after = \"3s\"\n\n{}", space.config()));
     let said = stage.run(&["--json"]).ended(40).await;

@@ -23,7 +23,7 @@ use url::Url;
 use super::support::measure::{assert_every_second, ruler_of};
 use super::support::nginx::Nginx;
 use super::support::process::{self, Process};
-use super::support::{free_port, turn};
+use super::support::{free_port, turn, turn_to_hear};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -149,7 +149,7 @@ pub(crate) fn radio(file: &Path, content_type: &'static str, burst: usize, rate:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_radio_is_heard_and_recorded_without_a_hole_though_it_greets_with_a_burst() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let folder = tempfile::tempdir().expect("a folder");
     let mut radios = Vec::new();
     for (name, kind, arguments) in [
@@ -174,7 +174,7 @@ async fn a_radio_is_heard_and_recorded_without_a_hole_though_it_greets_with_a_bu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_any_known_kind_is_played_in_real_time_to_its_end() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let folder = tempfile::tempdir().expect("a folder");
     let mut files = Vec::new();
     for (name, arguments) in [
@@ -202,7 +202,7 @@ async fn a_file_of_any_known_kind_is_played_in_real_time_to_its_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hls_of_another_platform_is_heard_from_its_first_segment_to_its_end() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let folder = tempfile::tempdir().expect("a folder");
     let sound = ["-c:a", "aac", "-b:a", "128k", "-f", "hls", "-hls_time", "2", "-hls_list_size", "0"];
     ruler_file(folder.path(), "live.m3u8", 7, &sound);
@@ -221,7 +221,7 @@ async fn hls_of_another_platform_is_heard_from_its_first_segment_to_its_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_over_http_ends_and_a_radio_that_ends_is_tried_again() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = ruler_file(folder.path(), "a.mp3", 3, &["-c:a", "libmp3lame"]);
     let bytes = std::fs::read(&file).expect("a file");
@@ -278,7 +278,7 @@ async fn an_rtmp_stream_with_a_picture_gives_its_sound() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_srt_stream_is_heard_and_its_end_is_no_end_of_the_session() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = ruler_file(folder.path(), "a.m4a", 7, &["-c:a", "aac", "-b:a", "128k"]);
     let uri = format!("srt://127.0.0.1:{}", free_port());
@@ -299,7 +299,7 @@ async fn an_srt_stream_is_heard_and_its_end_is_no_end_of_the_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_audio_is_refused_with_what_to_do() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let folder = tempfile::tempdir().expect("a folder");
     let text = folder.path().join("notes.txt");
     std::fs::write(&text, "This is no audio, only a text.\n".repeat(500)).expect("a file");
@@ -335,7 +335,7 @@ async fn what_is_no_audio_is_refused_with_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_falls_silent_is_told_and_tried_again() {
-    let _turn = turn().await;
+    let _turn = turn_to_hear().await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = ruler_file(folder.path(), "a.mp3", 2, &["-c:a", "libmp3lame"]);
     let bytes = Bytes::from(std::fs::read(file).expect("a file"));

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::support::turn;
+use crate::support::turn_to_hear;
 
 /// A simulated space that ends with the test.
 pub(crate) struct Stage {
@@ -31,11 +31,12 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn open(args: SpaceArgs) -> Self {
+        let _turn = turn_to_hear().await;
         let server = SpaceServer::bind(args, Clock::system()).await.expect("a space");
         let started = server.started();
         let token = CancellationToken::new();
         tokio::spawn(server.serve(token.clone().cancelled_owned()));
-        Self { started, client: reqwest::Client::new(), _guard: token.drop_guard(), _turn: turn().await }
+        Self { started, client: reqwest::Client::new(), _guard: token.drop_guard(), _turn }
     }
 
     pub(crate) async fn order(&self, body: impl Into<String>) {

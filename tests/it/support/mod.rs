@@ -22,13 +22,19 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Tests with media that two cores carry at one time. They wait most of their time, for media goes by in real time.
-const PLACES: u32 = 3;
+/// What two cores carry at one time, in halves of a show with pictures: three of those. Tests with media wait most of
+/// their time, for media goes by in real time.
+const PLACES: u32 = 6;
 
 static TURN: Semaphore = Semaphore::const_new(PLACES as usize);
 
-/// Waits for a place. Another test with media may run beside this one; more never do.
+/// Waits for a place. Other tests with media may run beside this one; more than the machine carries never do.
 pub(crate) async fn turn() -> SemaphorePermit<'static> {
+    places(2).await
+}
+
+/// Waits for half a place: for what hears or decodes, and has neither an output nor a gateway.
+pub(crate) async fn turn_to_hear() -> SemaphorePermit<'static> {
     places(1).await
 }
 
