@@ -71,7 +71,7 @@ fn marks(path: &Path) -> Vec<RulerMark> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hole_of_one_path_is_heard_on_the_other_to_the_millisecond() {
-    let _turn = crate::support::turn().await;
+    let _turn = crate::support::turn_to_hear().await;
     let temp = tempfile::tempdir().expect("a folder");
     let (recording, found) = archive(temp.path(), &talk(0, 55, LATER), &[]).await;
     let [fill] = &found.fills[..] else { panic!("{found:?}") };
@@ -114,7 +114,7 @@ async fn a_hole_of_one_path_is_heard_on_the_other_to_the_millisecond() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_sound_the_same_on_both_sides_is_not_taken() {
-    let _turn = crate::support::turn().await;
+    let _turn = crate::support::turn_to_hear().await;
     let temp = tempfile::tempdir().expect("a folder");
     let (_recording, found) = archive(temp.path(), &talk(5_000, 55, LATER), &[]).await;
     assert_eq!(found.fills, Vec::<FillFact>::new(), "another talk at the same time");
@@ -130,7 +130,7 @@ async fn what_does_not_sound_the_same_on_both_sides_is_not_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_the_other_path_has_itself_is_taken_from_it() {
-    let _turn = crate::support::turn().await;
+    let _turn = crate::support::turn_to_hear().await;
     let temp = tempfile::tempdir().expect("a folder");
     let (_recording, found) = archive(temp.path(), &talk(0, 55, LATER), &[7]).await;
     let segment = FRAMES as i64 * 1024;
