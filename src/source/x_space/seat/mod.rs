@@ -29,6 +29,7 @@ use crate::source::{Attempt, Notice, Search, Source, SourceContext, SourceEnd, S
 
 mod approval;
 mod guest;
+mod looks;
 mod presence;
 mod service;
 mod sign_in;

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 pub(super) const PING: Duration = Duration::from_secs(20);
 
 /// One presence.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Presence {
     services: Services,
     cookie: Secret,

@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::guest::{Standing, Way};
-use super::presence::PING;
+use super::guest::{Standing, Usher, Way};
+use super::looks::Looks;
+use super::presence::{PING, Presence};
 use super::{Stay, words};
 use crate::net::HttpClient;
 use crate::source::janus::JanusSource;
@@ -25,9 +26,6 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// The first one.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
-
-/// Looks in a row that do not find the seat before it is gone.
-const MISSES: u32 = 2;
 
 /// Leaving the gateway takes no longer than this.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -58,9 +56,14 @@ pub(super) enum Ended {
 }
 
 /// A question whether the Space is over, on its way; its answer is the session if it is.
-type Question = Option<Pin<Box<dyn Future<Output = Option<SessionInfo>> + Send>>>;
+type Question = Asked<SessionInfo>;
 
-async fn answered(question: &mut Question) -> Option<SessionInfo> {
+/// A look whether the seat is still ours, on its way.
+type Look = Asked<Standing>;
+
+type Asked<T> = Option<Pin<Box<dyn Future<Output = Option<T>> + Send>>>;
+
+async fn answered<T>(question: &mut Asked<T>) -> Option<T> {
     match question {
         Some(asked) => {
             let answer = asked.await;
@@ -84,9 +87,7 @@ pub(super) struct Visit<'a> {
     told: Vec<Speaker>,
     /// Since when nobody is there; none once that is told.
     empty: Option<Instant>,
-    /// Whether X ever knew the seat, and looks in a row that did not find it.
-    seen: bool,
-    missed: u32,
+    looks: Looks,
 }
 
 /// What is known of somebody beside their sound.
@@ -124,8 +125,7 @@ impl<'a> Visit<'a> {
             heard: Vec::new(),
             told: Vec::new(),
             empty,
-            seen: false,
-            missed: 0,
+            looks: Looks::default(),
         }
     }
 
@@ -145,7 +145,7 @@ impl<'a> Visit<'a> {
             (Some(end), _) => end,
             (None, Ok(Ok(Ok(end)))) => Ended::As(end),
             (None, Ok(Ok(Err(_)))) if self.is_over().await => Ended::As(SourceEnd::SessionEnded),
-            (None, Ok(Ok(Err(_)))) if self.standing().await == Some(Standing::Unknown) && self.seen => Ended::Removed,
+            (None, Ok(Ok(Err(_)))) if self.is_lost().await => Ended::Removed,
             (None, Ok(Ok(Err(error)))) => Ended::Broken(error),
             (None, _) => Ended::Broken(SourceError::transient("the room's task broke off")),
         }
@@ -153,8 +153,8 @@ impl<'a> Visit<'a> {
 
     /// Passes on what the room gives until it gives nothing more, or the seat is gone.
     async fn attend(&mut self, events: &mut mpsc::Receiver<SourceEvent>) -> Option<Ended> {
-        let mut question: Question = None;
-        let mut pings = tokio::time::interval_at(Instant::now() + PING, PING);
+        let (mut question, mut look): (Question, Look) = (None, None);
+        let _pings = AbortOnDropHandle::new(tokio::spawn(keep_alive(self.stay.presence.clone())));
         let mut looks = tokio::time::interval_at(Instant::now() + FIRST_LOOK, LOOK);
         loop {
             let done = tokio::select! {
@@ -166,11 +166,16 @@ impl<'a> Visit<'a> {
                     if fact == ChatFact::SpaceEnded {
                         self.ask(&mut question);
                     }
-                    match self.on_chat(fact).await {
-                        Ok(true) => return Some(Ended::Removed),
-                        Ok(false) => Ok(()),
-                        Err(error) => Err(error),
+                    self.on_chat(fact, &mut look).await
+                }
+                standing = answered(&mut look) => {
+                    if self.looks.answered(standing) {
+                        return Some(Ended::Removed);
                     }
+                    if self.looks.is_doubted() {
+                        self.look(&mut look);
+                    }
+                    Ok(())
                 }
                 over = answered(&mut question) => match over {
                     Some(info) => {
@@ -179,14 +184,8 @@ impl<'a> Visit<'a> {
                     }
                     None => Ok(()),
                 },
-                _ = pings.tick() => {
-                    self.ping().await;
-                    Ok(())
-                }
                 _ = looks.tick() => {
-                    if self.look().await {
-                        return Some(Ended::Removed);
-                    }
+                    self.look(&mut look);
                     if self.heard.is_empty() {
                         self.ask(&mut question);
                     }
@@ -265,37 +264,31 @@ impl<'a> Visit<'a> {
         self.send(SourceEvent::Speakers(speakers)).await
     }
 
-    /// Whether the seat was taken away.
-    async fn on_chat(&mut self, fact: ChatFact) -> Result<bool, SourceError> {
-        let ChatFact::Stage(sign) = fact else { return Ok(false) };
+    async fn on_chat(&mut self, fact: ChatFact, look: &mut Look) -> Result<(), SourceError> {
+        let ChatFact::Stage(sign) = fact else { return Ok(()) };
         if self.stay.usher.account.is_among(&sign.ids) {
-            // The chat's word alone takes nothing away: strangers write there.
-            return Ok(sign.change == StageChange::Removed && self.standing().await == Some(Standing::Unknown));
+            if sign.change == StageChange::Removed {
+                self.looks.doubt();
+                self.look(look);
+            }
+            return Ok(());
         }
         note(&mut self.people, &sign);
-        self.tell_speakers().await.map(|()| false)
+        self.tell_speakers().await
     }
 
-    /// Where the seat stands; none where X does not say in time.
-    async fn standing(&mut self) -> Option<Standing> {
-        let look = tokio::time::timeout(LOOK_TIME, self.stay.usher.standing(self.session)).await;
-        let standing = look.ok()?.ok()?;
-        self.seen |= standing != Standing::Unknown;
-        Some(standing)
-    }
-
-    /// Whether X does not know the seat any more. One who sat down without asking may never have been listed.
-    async fn look(&mut self) -> bool {
-        self.missed = if self.standing().await == Some(Standing::Unknown) { self.missed + 1 } else { 0 };
-        self.seen && self.missed >= MISSES
-    }
-
-    async fn ping(&self) {
-        if let Some(presence) = &self.stay.presence
-            && tokio::time::timeout(LOOK_TIME, presence.ping()).await.is_err()
-        {
-            tracing::debug!("X did not answer to a sign of life.");
+    /// Looks whether the seat is still ours, unless that is being done.
+    fn look(&mut self, look: &mut Look) {
+        if self.looks.begin() {
+            *look = Some(Box::pin(standing(self.stay.usher.clone(), self.session.to_owned())));
         }
+    }
+
+    /// Whether X knew the seat and does not any more.
+    async fn is_lost(&mut self) -> bool {
+        let standing = standing(self.stay.usher.clone(), self.session.to_owned()).await;
+        self.looks.note(standing);
+        standing == Some(Standing::Unknown) && self.looks.was_seen()
     }
 
     async fn tell_empty(&mut self) -> Result<(), SourceError> {
@@ -304,6 +297,22 @@ impl<'a> Visit<'a> {
             return self.send(SourceEvent::Notice(words::empty())).await;
         }
         Ok(())
+    }
+}
+
+/// Where the seat stands; none where X does not say in time.
+async fn standing(usher: Usher, session: String) -> Option<Standing> {
+    tokio::time::timeout(LOOK_TIME, usher.standing(&session)).await.ok()?.ok()
+}
+
+/// Gives signs of life for as long as it is let.
+async fn keep_alive(presence: Option<Presence>) {
+    let Some(presence) = presence else { return };
+    loop {
+        tokio::time::sleep(PING).await;
+        if tokio::time::timeout(LOOK_TIME, presence.ping()).await.is_err() {
+            tracing::debug!("X did not answer to a sign of life.");
+        }
     }
 }
 
