@@ -12,6 +12,9 @@ use crate::source::{SourceError, Speaker};
 /// Feeds that are heard at most; a room with more is heard in part.
 const FEEDS_MAX: usize = 64;
 
+/// Longest name of a section of a description that is kept, in bytes; a gateway's are numbers.
+const MID_MAX: usize = 64;
+
 /// A videoroom, as far as it is known.
 #[derive(Debug)]
 pub struct Videoroom {
@@ -94,6 +97,10 @@ impl Videoroom {
         if data["videoroom"] == "destroyed" {
             return Err(SourceError::gone("the room was closed by the gateway"));
         }
+        // It is told to whoever leaves, too, and we have not asked to (janus_videoroom.c, request "kick").
+        if data["leaving"] == "ok" {
+            return Err(SourceError::transient("the gateway made us leave the room"));
+        }
         self.entered |= data["videoroom"].is_string();
         if !data["private_id"].is_null() {
             self.private_id = data["private_id"].clone();
@@ -104,6 +111,8 @@ impl Videoroom {
         for left in [&data["unpublished"], &data["leaving"]] {
             if let Some(name) = name_of(left) {
                 self.feeds.remove(&name);
+                // Whoever comes back while the gateway still owes an answer is asked for again.
+                self.asked.remove(&name);
             }
         }
         Ok(())
@@ -233,7 +242,8 @@ fn name_of(id: &Value) -> Option<String> {
 fn audio_of(publisher: &Value) -> Option<String> {
     let Some(streams) = publisher["streams"].as_array() else { return Some("0".to_owned()) };
     let is_audio = |stream: &&Value| stream["type"] == "audio" && stream["disabled"] != true;
-    streams.iter().find(is_audio)?["mid"].as_str().map(str::to_owned)
+    let mid = streams.iter().find(is_audio)?["mid"].as_str()?;
+    (mid.len() <= MID_MAX).then(|| mid.to_owned())
 }
 
 fn track_of(stream: &Value) -> Option<(u32, String)> {
@@ -316,13 +326,33 @@ mod tests {
         assert!(room.next_request().is_some());
         room.on_hearing(&attached(&[(0, 1)]), true);
         room.on_hearing(&json!({"started": "ok"}), false);
-        for left in [json!({"unpublished": 1}), json!({"leaving": "ok"})] {
-            room.on_room(&left).expect("a room");
-        }
+        room.on_room(&json!({"unpublished": 1})).expect("a room");
         assert!(room.seats().is_empty());
         assert_eq!(room.next_request(), None);
         room.on_room(&json!({"publishers": [publisher(1, "audio")]})).expect("a room");
         assert_eq!(room.next_request().expect("a request")["request"], "update");
+    }
+
+    #[test]
+    fn who_comes_back_while_the_gateway_is_busy_is_asked_for_again() {
+        let mut room = Videoroom::new("1", None);
+        let both = json!({"publishers": [publisher(1, "audio"), publisher(2, "audio")]});
+        room.on_room(&both).expect("a room");
+        assert!(room.next_request().is_some());
+        room.on_hearing(&attached(&[(0, 1), (1, 2)]), true);
+        room.on_room(&json!({"leaving": 1})).expect("a room");
+        room.on_room(&json!({"publishers": [publisher(1, "audio")]})).expect("a room");
+        assert_eq!(room.next_request(), None);
+        room.on_hearing(&json!({"started": "ok"}), false);
+        let again = room.next_request().expect("a request");
+        assert_eq!(again["subscribe"], json!([{"feed": 1, "mid": "7"}]));
+    }
+
+    #[test]
+    fn who_was_made_to_leave_does_not_stay_deaf_for_all_who_come_later() {
+        let mut room = Videoroom::new("1", None);
+        let kicked = json!({"videoroom": "event", "room": 1, "leaving": "ok", "reason": "kicked"});
+        assert!(!room.on_room(&kicked).expect_err("an end").is_permanent());
     }
 
     #[test]
