@@ -25,6 +25,12 @@ const LEAD: u64 = DELAY;
 /// Timestamps that are off by less than this continue what came last: 15 ms, less than one packet.
 const JOINT: i64 = SAMPLE_RATE as i64 * 15 / 1000;
 
+/// A track whose timestamps lie far off for so long is placed anew: a standstill that ends in a burst lasts less.
+const ASTRAY: u64 = SAMPLE_RATE as u64 * 3 / 10;
+
+/// Meanwhile its timestamps go on as time does, within 100 ms: others are lies.
+const AGREED: u64 = SAMPLE_RATE as u64 / 10;
+
 /// What a track may hold: one second.
 const HELD_MAX: usize = SAMPLE_RATE as usize;
 
@@ -57,6 +63,8 @@ struct Track {
     /// Added to every timestamp.
     shift: i64,
     place: Place,
+    /// Since when nothing but what lies far off came, and the timestamp of that.
+    astray: Option<(u64, u64)>,
     envelope: Envelope,
     level: Option<Leveller>,
     leaving: bool,
@@ -132,6 +140,7 @@ impl Track {
             cut: false,
             shift: 0,
             place: Place::new(LEAD),
+            astray: None,
             envelope: Envelope::default(),
             level: level.then(Leveller::default),
             leaving: false,
@@ -140,13 +149,10 @@ impl Track {
 
     fn push(&mut self, at: u64, now: u64, samples: &[StereoSample], cursor: u64) {
         let samples = &samples[..samples.len().min(HELD_MAX)];
-        let wanted = at.saturating_add_signed(self.shift);
-        // What claims to lie far off is not placed at all. After a standstill the mix is behind the time.
-        let far = HELD_MAX as u64;
-        let near = cursor.saturating_sub(far)..=now.saturating_sub(DELAY).max(cursor) + far;
-        if samples.is_empty() || !near.contains(&wanted) {
+        if samples.is_empty() || !self.find(at, now, cursor) {
             return;
         }
+        let wanted = at.saturating_add_signed(self.shift);
         if let Some(next) = self.next
             && (wanted as i64 - next as i64).abs() <= JOINT
         {
@@ -166,6 +172,30 @@ impl Track {
         let longer = stretched.as_ref().map_or(0, |stretched| stretched.len() as i64 - samples.len() as i64);
         self.append(start, stretched.as_deref().unwrap_or(samples));
         self.shift += longer;
+    }
+
+    /// Whether what is stamped `at` has a place. What claims to lie far off has none, unless nothing else comes any more:
+    /// a sender that stops while it is muted may not count that time.
+    fn find(&mut self, at: u64, now: u64, cursor: u64) -> bool {
+        let (far, wanted) = (HELD_MAX as u64, at.saturating_add_signed(self.shift));
+        // After a standstill the mix is behind the time.
+        let due = now.saturating_sub(DELAY).max(cursor);
+        if (cursor.saturating_sub(far)..=due + far).contains(&wanted) {
+            self.astray = None;
+            return true;
+        }
+        let (since, from) = *self.astray.get_or_insert((now, at));
+        if at < from || (at - from).abs_diff(now.saturating_sub(since)) > AGREED || at > u64::MAX >> 2 {
+            self.astray = Some((now, at));
+            return false;
+        }
+        if now.saturating_sub(since) < ASTRAY {
+            return false;
+        }
+        tracing::debug!("A track's time stood still or leapt: it is placed anew.");
+        self.shift += (due + LEAD) as i64 - wanted as i64;
+        (self.place, self.astray) = (Place::new(LEAD), None);
+        true
     }
 
     /// Where samples begin that are stamped `at`; those that come too late make the track lie later.

@@ -16,10 +16,14 @@ fn sharpest(heard: &[StereoSample]) -> f32 {
 }
 
 /// Runs `blocks` steps of 20 ms; `feed` gives what comes in each.
-fn run(mixer: &mut Mixer, blocks: u64, mut feed: impl FnMut(&mut Mixer, u64)) -> Vec<StereoSample> {
+fn run(mixer: &mut Mixer, blocks: u64, feed: impl FnMut(&mut Mixer, u64)) -> Vec<StereoSample> {
+    run_from(mixer, 0, blocks, feed)
+}
+
+fn run_from(mixer: &mut Mixer, start: u64, blocks: u64, mut feed: impl FnMut(&mut Mixer, u64)) -> Vec<StereoSample> {
     let mut heard = Vec::new();
     for block in 0..blocks {
-        let at = block * BLOCK as u64;
+        let at = start + block * BLOCK as u64;
         feed(mixer, at);
         heard.extend(mixer.pull(at + BLOCK as u64));
     }
@@ -257,4 +261,40 @@ proptest::proptest! {
             proptest::prop_assert!(mixer.tracks.values().all(|track| held(track) <= HELD_MAX));
         }
     }
+}
+
+#[test]
+fn who_counts_no_time_while_muted_is_heard_again_afterwards() {
+    for leap in [-(5 * 48_000_i64), 5 * 48_000] {
+        let mut mixer = Mixer::new(48_000 * 10, false);
+        let start = 48_000 * 10;
+        let heard = run_from(&mut mixer, start, 450, |mixer, at| {
+            let since = at - start;
+            // Muted from the first second to the sixth.
+            let stamp = if since < 48_000 { at } else { at.saturating_add_signed(leap) };
+            if !(48_000..6 * 48_000).contains(&since) {
+                mixer.push(1, stamp, on_time(at), &sine(at, BLOCK, 440.0, 0.5));
+            }
+        });
+        let loud = |from: usize| heard[from..from + 4800].iter().any(|sample| sample[0].abs() > 0.4);
+        assert!(loud(24_000) && !loud(3 * 48_000) && loud(7 * 48_000) && loud(8 * 48_000), "{leap}");
+        assert!(sharpest(&heard) < 0.003, "{leap}: {}", sharpest(&heard));
+    }
+}
+
+#[test]
+fn a_burst_of_old_packets_places_nothing_anew() {
+    let mut mixer = Mixer::new(0, false);
+    run(&mut mixer, 400, |mixer, at| match at / 960 {
+        150..250 => {}
+        250 => {
+            for old in 150..=250 {
+                mixer.push(1, old * 960, on_time(at), &sine(old * 960, BLOCK, 440.0, 0.5));
+            }
+        }
+        _ => mixer.push(1, at, on_time(at), &sine(at, BLOCK, 440.0, 0.5)),
+    });
+    // What was a little late is given a little; the place itself is kept.
+    let shift = mixer.tracks[&1].shift;
+    assert!((0..=4800).contains(&shift), "{shift}");
 }
