@@ -7,23 +7,21 @@ use std::time::{Duration, Instant};
 
 use spacebridge::clock::Clock;
 use spacebridge::config::XApiConfig;
-use spacebridge::media::{SAMPLE_RATE, StereoSample};
+use spacebridge::media::SAMPLE_RATE;
 use spacebridge::rehearsal::space::control::{SeatEvent, SeatRule, SpaceReport, SpaceStarted};
 use spacebridge::rehearsal::space::{Order, SpaceArgs, SpaceServer};
 use spacebridge::secret::Secret;
 use spacebridge::source::x_space::auth::Auth;
 use spacebridge::source::x_space::seat::{Rules, SpeakerSeat};
-use spacebridge::source::{
-    Notice, Source as _, SourceContext, SourceEnd, SourceError, SourceEvent, SourceFault, Speaker,
-};
+use spacebridge::source::{SourceEnd, SourceError, SourceFault};
 use spacebridge::status::ShowState;
-use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 use crate::support::janus::Janus;
 use crate::support::process::find;
 use crate::support::show::Space;
+use crate::support::visit::{Heard, Visit};
 use crate::support::{eventually_async, turn};
 
 /// The simulated space before a gateway.
@@ -82,87 +80,7 @@ impl Stage {
     }
 
     fn visit_with(&self, rules: Rules, seat_silence: bool) -> Visit {
-        let mut source = self.source(rules, seat_silence);
-        let (sender, events) = mpsc::channel(64);
-        let token = CancellationToken::new();
-        let context = SourceContext { events: sender, token: token.clone(), clock: Clock::system(), resume: None };
-        let work = tokio::spawn(async move { source.run(context).await });
-        Visit { events, token, work, heard: Heard::default() }
-    }
-}
-
-/// What was heard.
-#[derive(Default)]
-struct Heard {
-    samples: Vec<StereoSample>,
-    notices: Vec<Notice>,
-    speakers: Vec<Speaker>,
-}
-
-impl Heard {
-    fn take(&mut self, event: SourceEvent) {
-        match event {
-            SourceEvent::Audio(block) => self.samples.extend(block.samples),
-            SourceEvent::Notice(notice) => self.notices.push(notice),
-            SourceEvent::Speakers(speakers) => self.speakers = speakers,
-            _ => {}
-        }
-    }
-
-    fn codes(&self) -> Vec<&str> {
-        self.notices.iter().map(|notice| notice.code).collect()
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.speakers.iter().map(|speaker| speaker.name.as_str()).collect()
-    }
-
-    /// Power of the last `seconds`, in dBFS.
-    fn level(&self, seconds: f64) -> f64 {
-        let count = (seconds * f64::from(SAMPLE_RATE)) as usize;
-        let last = &self.samples[self.samples.len().saturating_sub(count)..];
-        let power: f64 = last.iter().map(|sample| f64::from(sample[0]).powi(2)).sum::<f64>() / last.len().max(1) as f64;
-        10.0 * power.max(1e-12).log10()
-    }
-}
-
-struct Visit {
-    events: mpsc::Receiver<SourceEvent>,
-    token: CancellationToken,
-    work: tokio::task::JoinHandle<Result<SourceEnd, SourceError>>,
-    heard: Heard,
-}
-
-impl Visit {
-    async fn until(&mut self, what: &str, patience: u64, done: impl Fn(&Heard) -> bool) {
-        let listen = async {
-            while !done(&self.heard) {
-                let Some(event) = self.events.recv().await else { panic!("{what}: the source ended") };
-                self.heard.take(event);
-            }
-        };
-        if tokio::time::timeout(Duration::from_secs(patience), listen).await.is_err() {
-            panic!("{what}: not within {patience} s; {:?} {:?}", self.heard.notices, self.heard.speakers);
-        }
-    }
-
-    /// The end that comes by itself.
-    async fn end(mut self, patience: u64) -> (Result<SourceEnd, SourceError>, Heard) {
-        let drain = async {
-            while let Some(event) = self.events.recv().await {
-                self.heard.take(event);
-            }
-            self.work.await.expect("no panic")
-        };
-        let end = tokio::time::timeout(Duration::from_secs(patience), drain).await;
-        (end.expect("an end in time"), self.heard)
-    }
-
-    async fn leave(self) -> Heard {
-        self.token.cancel();
-        let (end, heard) = self.end(6).await;
-        assert!(matches!(end, Ok(SourceEnd::Cancelled)), "{end:?}");
-        heard
+        Visit::start(self.source(rules, seat_silence))
     }
 }
 
@@ -174,7 +92,7 @@ async fn a_seat_is_taken_heard_and_given_back() {
     let stage = Stage::open(Some(janus.url())).await;
     let began = Instant::now();
     let mut visit = stage.visit(Rules::default());
-    visit.until("the host is heard", 15, |heard| heard.names() == ["rehearsal"] && heard.level(0.5) > -30.0).await;
+    visit.until("the host is heard", 15, |heard| heard.names() == ["rehearsal"] && heard.level(0, 0.5) > -30.0).await;
     println!("seat after {:?}", began.elapsed());
     let enough = visit.heard.samples.len() + 5 * SAMPLE_RATE as usize;
     visit.until("seconds", 15, |heard| heard.samples.len() > enough).await;
@@ -264,7 +182,7 @@ async fn a_seat_that_is_lost_is_told_as_what_it_was() {
 
     stage.order(Order::Seat(SeatRule { seconds: Some(1), ..SeatRule::of(SeatEvent::Approve) })).await;
     let mut visit = stage.visit(Rules::default());
-    visit.until("the host is heard", 15, |heard| heard.level(0.3) > -30.0).await;
+    visit.until("the host is heard", 15, |heard| heard.level(0, 0.3) > -30.0).await;
     assert_eq!(visit.heard.codes(), ["seat.waiting", "seat.approved", "seat.taken"]);
     stage.seat(SeatEvent::Kick).await;
     let (end, heard) = visit.end(8).await;
@@ -280,7 +198,7 @@ async fn a_connection_that_dies_without_a_word_and_a_space_that_ends_are_noticed
     let janus = Janus::for_spaces().await;
     let stage = Stage::open(Some(janus.url())).await;
     let mut visit = stage.visit(Rules::default());
-    visit.until("the host is heard", 15, |heard| heard.level(0.3) > -30.0).await;
+    visit.until("the host is heard", 15, |heard| heard.level(0, 0.3) > -30.0).await;
     let cut = Instant::now();
     stage.seat(SeatEvent::Cut).await;
     let (end, heard) = visit.end(12).await;
@@ -289,7 +207,7 @@ async fn a_connection_that_dies_without_a_word_and_a_space_that_ends_are_noticed
     assert_eq!((error.class, heard.codes()), (SourceFault::Transient, vec!["seat.taken", "seat.lost"]), "{error}");
 
     let mut visit = stage.visit_with(Rules::default(), true);
-    visit.until("the host is heard again", 15, |heard| heard.level(0.3) > -30.0).await;
+    visit.until("the host is heard again", 15, |heard| heard.level(0, 0.3) > -30.0).await;
     eventually_async("silence is sent", Duration::from_secs(5), || async {
         stage.requests().await.contains_key("seat_publish").then_some(())
     })

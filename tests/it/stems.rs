@@ -8,39 +8,19 @@ use spacebridge::clock::Clock;
 use spacebridge::config::RecordingConfig;
 use spacebridge::episode::{ExportRequest, Format, Progress, export};
 use spacebridge::gst::decode_file::decode_start;
-use spacebridge::media::StereoSample;
-use spacebridge::net::{HttpClient, HttpSettings};
 use spacebridge::recording::{Closing, Limits, NewStem, Recording, ShowFact, Surroundings};
-use spacebridge::ruler::{self, RulerMark};
-use spacebridge::secret::Secret;
-use spacebridge::source::janus::JanusSource;
-use spacebridge::source::janus::client::{Login, POLL_PATIENCE};
+use spacebridge::ruler::RulerMark;
 use spacebridge::source::{Source as _, SourceContext, SourceEvent};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::janus::{Janus, Publisher, ROOM};
+use crate::support::janus::{Janus, Publisher, ruler};
 use crate::support::turn;
 
 const SESSION: &str = "room";
 
 /// Stem and mix are laid by one place: less than a sample apart.
 const CORRECTION: f64 = 1.0;
-
-/// The ruler on one side.
-fn ruler(side: usize) -> impl Fn(u64) -> Vec<StereoSample> + Send + 'static {
-    let seconds: Vec<Vec<f32>> = (0..30).map(|index| ruler::second(index + 100 * side as u32)).collect();
-    move |block| {
-        let second = &seconds[(block / 50) as usize % seconds.len()];
-        let place = (block % 50) as usize * 960;
-        let on_side = |value: &f32| {
-            let mut sample = [0.0; 2];
-            sample[side] = *value;
-            sample
-        };
-        second[place..place + 960].iter().map(on_side).collect()
-    }
-}
 
 /// What a show does with the events of a source.
 #[derive(Default)]
@@ -82,7 +62,7 @@ fn marks(folder: &Path, ending: &str, side: usize) -> (usize, Vec<RulerMark>) {
     let file = files.into_iter().find(|file| file.to_string_lossy().ends_with(ending)).expect("a file");
     let samples = decode_start(&file, usize::MAX).expect("samples");
     let mono: Vec<f32> = samples.iter().map(|sample| sample[side]).collect();
-    (mono.len(), ruler::decode(&mono))
+    (mono.len(), spacebridge::ruler::decode(&mono))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,14 +78,7 @@ async fn every_speaker_of_a_real_room_lies_on_the_mix() {
     let janus = Janus::start().await;
     let left = Publisher::join(&janus, "left", ruler(0)).await;
     let right = Publisher::join(&janus, "right", ruler(1)).await;
-    let settings = HttpSettings {
-        operator_urls: vec![janus.url().clone()],
-        patience: Some(POLL_PATIENCE),
-        ..HttpSettings::default()
-    };
-    let client = HttpClient::new(settings).expect("a client");
-    let pin = Some(Secret::new("secret"));
-    let mut source = JanusSource::new(janus.url().clone(), ROOM, pin, Login::default(), client);
+    let mut source = Janus::source(janus.url(), "secret");
     let (sender, mut events) = mpsc::channel(64);
     let token = CancellationToken::new();
     let context = SourceContext { events: sender, token: token.clone(), clock, resume: None };

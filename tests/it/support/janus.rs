@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use spacebridge::gst::webrtc::{PublishFormat, RtcEvent, RtcPublisher};
 use spacebridge::media::StereoSample;
+use spacebridge::net::{HttpClient, HttpSettings};
+use spacebridge::secret::Secret;
+use spacebridge::source::janus::JanusSource;
+use spacebridge::source::janus::client::{Login, POLL_PATIENCE};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
@@ -64,6 +68,17 @@ impl Janus {
     /// Where it is.
     pub(crate) fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// The room as a source, when one comes by `gateway`.
+    pub(crate) fn source(gateway: &Url, pin: &str) -> JanusSource {
+        let settings = HttpSettings {
+            operator_urls: vec![gateway.clone()],
+            patience: Some(POLL_PATIENCE),
+            ..HttpSettings::default()
+        };
+        let client = HttpClient::new(settings).expect("a client");
+        JanusSource::new(gateway.clone(), ROOM, Some(Secret::new(pin)), Login::default(), client)
     }
 }
 
@@ -180,4 +195,19 @@ fn publisher_time(_: Instant, block: u64) -> u64 {
 async fn post(http: &reqwest::Client, url: &str, mut body: Value) -> Value {
     body["transaction"] = json!("t");
     http.post(url).body(body.to_string()).send().await.expect("an answer").json().await.expect("json")
+}
+
+/// What somebody says who says the ruler on one side; the seconds of the other side have other numbers.
+pub(crate) fn ruler(side: usize) -> impl Fn(u64) -> Vec<StereoSample> + Send + 'static {
+    let seconds: Vec<Vec<f32>> = (0..60).map(|index| spacebridge::ruler::second(index + 100 * side as u32)).collect();
+    move |block| {
+        let second = &seconds[(block / 50) as usize % seconds.len()];
+        let place = (block % 50) as usize * 960;
+        let on_side = |value: &f32| {
+            let mut sample = [0.0; 2];
+            sample[side] = *value;
+            sample
+        };
+        second[place..place + 960].iter().map(on_side).collect()
+    }
 }

@@ -15,6 +15,7 @@ pub(crate) mod show;
 pub(crate) mod station;
 pub(crate) mod tape;
 pub(crate) mod tls;
+pub(crate) mod visit;
 
 use std::future::Future;
 use std::net::TcpListener;
