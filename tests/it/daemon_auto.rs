@@ -44,12 +44,12 @@ async fn a_scheduled_show_begins_in_its_second_or_is_made_up_or_told_as_missed_a
     let off = begun.since((Unit::Second, due)).expect("near").total(Unit::Second).expect("seconds");
     assert!((-1.2..2.5).contains(&off), "it began {off} s from its time");
 
+    daemon.order("/api/v1/shows/soon/end").await;
+    daemon.until("soon", "over", 20, |show| show["standing"] == "off").await;
     // The daemon is away at the time of two more: one can still be made up.
     let (soon, gone) = (put(&daemon, "/api/v1/schedules/down", &rule(at(3), "5m")).await, at(3));
     assert_eq!(soon.0, StatusCode::OK);
     assert_eq!(put(&daemon, "/api/v1/schedules/late", &rule(gone, "1s")).await.0, StatusCode::OK);
-    daemon.order("/api/v1/shows/soon/end").await;
-    daemon.until("soon", "over", 20, |show| show["standing"] == "off").await;
     assert_eq!(daemon.stop(Signal::KILL).await, None);
     let away = || async { (Timestamp::now() > gone + Duration::from_secs(2)).then_some(()) };
     eventually_async("their time is over", Duration::from_secs(10), away).await;
