@@ -30,8 +30,12 @@ const TONE_STEP_HZ: f64 = 120.0;
 /// The search runs on every sixth sample: 8 kHz still holds the whole chirp and costs little.
 const DECIMATION: usize = 6;
 /// Least likeness of a chirp, from 0 to 1. Clean AAC reaches 0.98, tones that passed Opus stay under 0.25 and those of a
-/// second that is laid over itself under 0.4. What a network lost for 20 ms leaves more than 0.6.
-const CHIRP_LIKENESS: f64 = 0.5;
+/// second that is laid over itself under 0.4.
+const CHIRP_LIKENESS: f64 = 0.7;
+/// The same between two seconds that are whole, on its place to the millisecond: what a network lost for 20 ms leaves more
+/// than 0.6. A second that was cut has no such neighbours.
+const CHIRP_BETWEEN: f64 = 0.5;
+const PLACE: f64 = RATE as f64 / 1000.0;
 /// Least share of a tone's energy that must lie at its own frequency, and how many times as much as at any other: two
 /// packets of Opus that are lost in succession leave a share of 0.48 and nothing elsewhere, two tones at once an equal one.
 const TONE_SHARE: f64 = 0.3;
@@ -67,14 +71,24 @@ pub fn second(index: u32) -> Vec<f32> {
 ///
 /// A second that is cut, overlaid or damaged so that its number cannot be trusted is not in the list.
 pub fn decode(samples: &[f32]) -> Vec<RulerMark> {
-    chirps(samples)
-        .into_iter()
-        .filter_map(|at| {
-            let start = at.round().max(0.0) as usize;
-            let index = read_digits(samples.get(start..)?)?;
-            Some(RulerMark { index, at_samples: at })
-        })
-        .collect()
+    let read = |(at, likeness): (f64, f64)| {
+        let start = at.round().max(0.0) as usize;
+        let index = read_digits(samples.get(start..)?)?;
+        Some((RulerMark { index, at_samples: at }, likeness > CHIRP_LIKENESS))
+    };
+    let marks: Vec<(RulerMark, bool)> = chirps(samples).into_iter().filter_map(read).collect();
+    let follows = |(a, _): &(RulerMark, bool), (b, _): &(RulerMark, bool)| {
+        b.index == a.index + 1 && (b.at_samples - a.at_samples - RATE as f64).abs() < PLACE
+    };
+    let between = |place: usize| {
+        let (before, after) = (place.checked_sub(1).and_then(|before| marks.get(before)), marks.get(place + 1));
+        let is_whole = |mark: &&(RulerMark, bool)| mark.1;
+        let (before, after) = (before.filter(is_whole), after.filter(is_whole));
+        before.is_some_and(|before| follows(before, &marks[place]))
+            && after.is_some_and(|after| follows(&marks[place], after))
+    };
+    let found = marks.iter().enumerate().filter(|(place, (_, whole))| *whole || between(*place));
+    found.map(|(_, (mark, _))| *mark).collect()
 }
 
 /// The mean of both channels, as [`decode`] wants it.
@@ -101,8 +115,8 @@ fn chirp(seconds: f64) -> f64 {
     window * (TAU * (CHIRP_HZ.0 * seconds + 0.5 * sweep * seconds * seconds)).sin()
 }
 
-/// Starts of chirps, in samples at 48 kHz.
-fn chirps(samples: &[f32]) -> Vec<f64> {
+/// Starts of chirps, in samples at 48 kHz, and how like one each is.
+fn chirps(samples: &[f32]) -> Vec<(f64, f64)> {
     let low: Vec<f64> = samples
         .chunks_exact(DECIMATION)
         .map(|chunk| chunk.iter().map(|value| f64::from(*value)).sum::<f64>() / DECIMATION as f64)
@@ -115,7 +129,7 @@ fn chirps(samples: &[f32]) -> Vec<f64> {
     let apart = RATE / DECIMATION / 2;
     let mut found: Vec<usize> = Vec::new();
     for (at, value) in likeness.iter().enumerate() {
-        if *value < CHIRP_LIKENESS {
+        if *value < CHIRP_BETWEEN {
             continue;
         }
         match found.last_mut() {
@@ -127,7 +141,8 @@ fn chirps(samples: &[f32]) -> Vec<f64> {
             _ => found.push(at),
         }
     }
-    found.into_iter().map(|at| (at as f64 + vertex(&likeness, at)) * DECIMATION as f64).collect()
+    let place = |at: usize| (at as f64 + vertex(&likeness, at)) * DECIMATION as f64;
+    found.into_iter().map(|at| (place(at), likeness[at])).collect()
 }
 
 /// Normalised cross-correlation: 1 where `signal` is the filter times anything positive.
@@ -260,6 +275,14 @@ mod tests {
             let off = |at: f64| at - (at / 48_000.0).round() * 48_000.0;
             assert!(marks.iter().all(|mark| off(mark.at_samples).abs() < 5.0), "{marks:?}");
         }
+    }
+
+    #[test]
+    fn a_second_whose_beginning_is_missing_is_not_read_after_a_cut() {
+        let mut samples = tape(&[5, 9, 10, 11]);
+        samples.drain(RATE..RATE + RATE * 24 / 1000);
+        let indices: Vec<u32> = decode(&samples).iter().map(|mark| mark.index).collect();
+        assert_eq!(indices, [5, 10, 11]);
     }
 
     #[test]

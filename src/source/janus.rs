@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 use super::id;
@@ -16,9 +16,11 @@ use crate::gst::webrtc::{RtcEvent, RtcListener, SdpKind};
 use crate::net::HttpClient;
 use crate::secret::Secret;
 use client::{JanusError, Login, Message, Session};
+use dialogue::{Dialogue, Requests};
 use videoroom::Videoroom;
 
 pub mod client;
+mod dialogue;
 pub mod videoroom;
 
 /// The mix is made this often.
@@ -71,7 +73,7 @@ impl JanusSource {
 
     async fn attend(&self, session: &Session, context: &SourceContext) -> Result<SourceEnd, SourceError> {
         let (watching, hearing) = (session.attach().await.map_err(told)?, session.attach().await.map_err(told)?);
-        let mut messages = poll(session.clone());
+        let mut dialogue = Dialogue::begin(session);
         let pin = self.pin.as_ref().map(|pin| pin.expose().to_owned());
         let (sender, mut media) = mpsc::channel(1024);
         let listener = listener(sender).await?;
@@ -85,7 +87,7 @@ impl JanusSource {
         let mut room = Room::enter(context, &self.id, false)?;
         room.hear(&listener);
         let mut hall = Hall {
-            session,
+            requests: dialogue.requests(),
             watching,
             hearing,
             listener: &listener,
@@ -101,13 +103,13 @@ impl JanusSource {
             answering: false,
             offer: None,
         };
-        session.say(watching, hall.videoroom.enter("spacebridge"), None).await.map_err(told)?;
+        hall.say(watching, hall.videoroom.enter("spacebridge"), None)?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let end = loop {
             let done = tokio::select! {
                 () = context.token.cancelled() => break Ok(SourceEnd::Cancelled),
-                message = messages.0.recv() => match message {
+                message = dialogue.next() => match message {
                     Some(message) => hall.on_message(message).await,
                     None => Err(SourceError::transient("the gateway is not asked any more")),
                 },
@@ -133,33 +135,9 @@ async fn listener(sender: mpsc::Sender<RtcEvent>) -> Result<RtcListener, SourceE
     Ok(listener)
 }
 
-/// What the gateway says, as one task asks for it; the task ends with the receiver.
-struct Messages(mpsc::Receiver<Result<Message, JanusError>>, #[expect(dead_code, reason = "ends the task")] Task);
-
-type Task = AbortOnDropHandle<()>;
-
-fn poll(session: Session) -> Messages {
-    let (sender, receiver) = mpsc::channel(64);
-    let ask = async move {
-        loop {
-            match session.poll().await {
-                Ok(messages) => {
-                    for message in messages {
-                        if sender.send(Ok(message)).await.is_err() {
-                            return;
-                        }
-                    }
-                }
-                Err(error) => return drop(sender.send(Err(error)).await),
-            }
-        }
-    };
-    Messages(receiver, AbortOnDropHandle::new(tokio::spawn(ask)))
-}
-
 /// One visit to a room.
 struct Hall<'a> {
-    session: &'a Session,
+    requests: Requests,
     watching: u64,
     hearing: u64,
     listener: &'a RtcListener,
@@ -193,7 +171,7 @@ impl Hall<'_> {
             self.on_hearing(message)?;
         }
         self.take_seats();
-        self.ask().await
+        self.ask()
     }
 
     async fn tell_pictures(&mut self) -> Result<(), SourceError> {
@@ -234,10 +212,15 @@ impl Hall<'_> {
         }
     }
 
-    async fn ask(&mut self) -> Result<(), SourceError> {
+    fn say(&self, handle: u64, body: Value, answer: Option<String>) -> Result<(), SourceError> {
+        let said = self.requests.say(handle, body, answer);
+        said.then_some(()).ok_or_else(|| SourceError::transient("the gateway takes no more requests"))
+    }
+
+    fn ask(&mut self) -> Result<(), SourceError> {
         if let Some(request) = self.videoroom.next_request() {
             self.asked = Instant::now();
-            self.session.say(self.hearing, request, None).await.map_err(told)?;
+            self.say(self.hearing, request, None)?;
         }
         Ok(())
     }
@@ -246,7 +229,7 @@ impl Hall<'_> {
         match event {
             RtcEvent::Local { kind: SdpKind::Answer, sdp } if self.answering => {
                 self.answering = false;
-                self.session.say(self.hearing, self.videoroom.start(), Some(&sdp)).await.map_err(told)?;
+                self.say(self.hearing, self.videoroom.start(), Some(sdp))?;
                 self.line.begin(Instant::now());
                 if let Some(offer) = self.offer.take() {
                     self.answer(&offer)?;
