@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn a_second_whose_beginning_is_missing_is_not_read_after_a_cut() {
         let mut samples = tape(&[5, 9, 10, 11]);
-        samples.drain(RATE..RATE + RATE * 24 / 1000);
+        samples.drain(RATE..RATE + RATE * 34 / 1000);
         let indices: Vec<u32> = decode(&samples).iter().map(|mark| mark.index).collect();
         assert_eq!(indices, [5, 10, 11]);
     }
