@@ -58,6 +58,23 @@ impl Two {
         (status, began.elapsed())
     }
 
+    /// The same in aligned mode, once both are placed and heard for a while.
+    async fn aligned(delay: &str) -> Self {
+        let two = Self::start(Duration::from_secs(5), "standby = \"warm\"", &format!("delay = \"{delay}\"")).await;
+        let placed = |status: &ShowStatus| source(status, 1).is_some_and(|source| source.aligned);
+        two.stage.until("the second is placed by its sound", 60, placed).await;
+        two.goes_on(2.0).await;
+        two
+    }
+
+    /// The first one freezes: the other is heard in time, and goes on.
+    async fn freezes(&self) {
+        self.near.order(Does::Freezes);
+        let (_, took) = self.heard(1).await;
+        assert!(took < Duration::from_millis(3500), "noticed after {took:?}");
+        self.goes_on(10.0).await;
+    }
+
     /// Waits until so much was kept more.
     async fn goes_on(&self, seconds: f64) {
         let now = self.stage.status().await.expect("a status").program.seconds;
@@ -85,15 +102,8 @@ async fn a_path_that_fails_is_not_heard_to_fail() {
 }
 
 async fn a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_said_twice() {
-    let two = Two::start(Duration::from_secs(5), "standby = \"warm\"", "delay = \"9s\"").await;
-    two.stage
-        .until("the second is placed by its sound", 60, |status| source(status, 1).is_some_and(|source| source.aligned))
-        .await;
-    two.goes_on(2.0).await;
-    two.near.order(Does::Freezes);
-    let (_, took) = two.heard(1).await;
-    assert!(took < Duration::from_millis(3500), "noticed after {took:?}");
-    two.goes_on(10.0).await;
+    let two = Two::aligned("9s").await;
+    two.freezes().await;
     assert_every_second(&two.end().await, 12);
 }
 
@@ -102,15 +112,8 @@ async fn a_frozen_path_gives_way_to_the_one_beside_it_and_no_second_is_lost_or_s
 #[ignore = "make drill"]
 async fn a_path_that_thawed_is_gone_back_to_and_no_second_is_lost_or_said_twice() {
     let _turn = turn().await;
-    let two = Two::start(Duration::from_secs(5), "standby = \"warm\"", "delay = \"9s\"").await;
-    two.stage
-        .until("the second is placed by its sound", 60, |status| source(status, 1).is_some_and(|source| source.aligned))
-        .await;
-    two.goes_on(2.0).await;
-    two.near.order(Does::Freezes);
-    let (_, took) = two.heard(1).await;
-    assert!(took < Duration::from_millis(3500), "noticed after {took:?}");
-    two.goes_on(10.0).await;
+    let two = Two::aligned("9s").await;
+    two.freezes().await;
     two.near.order(Does::Plays);
     two.heard(0).await;
     two.goes_on(10.0).await;
@@ -119,11 +122,7 @@ async fn a_path_that_thawed_is_gone_back_to_and_no_second_is_lost_or_said_twice(
 }
 
 async fn a_path_that_falls_silent_where_the_other_has_sound_gives_way_before_the_silence_is_heard() {
-    let two = Two::start(Duration::from_secs(5), "standby = \"warm\"", "delay = \"10s\"").await;
-    two.stage
-        .until("the second is placed by its sound", 60, |status| source(status, 1).is_some_and(|source| source.aligned))
-        .await;
-    two.goes_on(2.0).await;
+    let two = Two::aligned("10s").await;
     two.near.order(Does::Mutes);
     two.heard(1).await;
     two.goes_on(12.0).await;
