@@ -6,7 +6,7 @@ use gstreamer_webrtc::{WebRTCKind, WebRTCRTPTransceiver, WebRTCRTPTransceiverDir
 use tokio::sync::mpsc;
 
 use super::{RtcEvent, SdpKind, Teller, describe, take_remote, track, watch};
-use crate::gst::{BusEvent, GstError, Hole, Pipeline, Template};
+use crate::gst::{GstError, Hole, Pipeline, Template};
 
 const TEMPLATE: Template = Template::new("webrtc", include_str!("../../../pipelines/webrtc.launch"));
 
@@ -67,11 +67,6 @@ impl RtcListener {
         self.pipeline.stop().await
     }
 
-    /// Faults of its pipeline.
-    pub fn faults(&self) -> impl futures_util::Stream<Item = BusEvent> + Send + use<> {
-        self.pipeline.events()
-    }
-
     /// Takes the other side's offer, the first or a later one; the answer is told as [`RtcEvent::Local`].
     ///
     /// # Errors
@@ -106,17 +101,6 @@ impl RtcListener {
         take_remote(&self.rtc, SdpKind::Answer, answer, &self.teller, |_, _| {})
     }
 
-    /// How long every jitter buffer holds packets from now on, in ms.
-    pub fn set_latency(&self, latency_ms: u32) {
-        self.rtc.set_property("latency", latency_ms);
-        let Some(bin) = self.rtc.downcast_ref::<gst::Bin>() else { return };
-        let is_buffer =
-            |element: &gst::Element| element.factory().is_some_and(|factory| factory.name() == "rtpjitterbuffer");
-        for buffer in bin.iterate_recurse().into_iter().flatten().filter(is_buffer) {
-            buffer.set_property("latency", latency_ms);
-        }
-    }
-
     /// Samples since the pipeline started, by the clock that every track lies on.
     pub fn now(&self) -> u64 {
         self.rtc.current_running_time().map_or(0, crate::gst::samples::sample_count)
@@ -127,17 +111,12 @@ impl RtcListener {
     }
 }
 
-/// Every jitter buffer tells what is lost, and gives its first packets out as soon as two follow each other.
+/// Every jitter buffer gives its first packets out as soon as two follow each other.
 fn prepare_buffers(rtc: &gst::Element) {
     let Some(bin) = rtc.downcast_ref::<gst::Bin>() else { return };
-    let told = |element: &gst::Element| match element.factory().as_ref().map(|factory| factory.name()).as_deref() {
-        Some("rtpbin") => element.set_property("do-lost", true),
-        Some("rtpjitterbuffer") => {
-            element.set_property("do-lost", true);
+    bin.connect_deep_element_added(|_, _, element| {
+        if element.factory().is_some_and(|factory| factory.name() == "rtpjitterbuffer") {
             element.set_property("faststart-min-packets", 2_u32);
         }
-        _ => {}
-    };
-    bin.iterate_recurse().into_iter().flatten().for_each(|element| told(&element));
-    bin.connect_deep_element_added(move |_, _, element| told(element));
+    });
 }
