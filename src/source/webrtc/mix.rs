@@ -49,6 +49,8 @@ pub struct Mixer {
     tracks: BTreeMap<u32, Track>,
     /// Position of the next sample that is given out.
     cursor: u64,
+    /// Position before which nothing was ever to be given out.
+    start: u64,
     level: bool,
 }
 
@@ -80,7 +82,7 @@ struct Run {
 impl Mixer {
     /// A mixer whose first sample is the one at `start`. With `level`, quiet and loud speakers are brought together.
     pub fn new(start: u64, level: bool) -> Self {
-        Self { tracks: BTreeMap::new(), cursor: start, level }
+        Self { tracks: BTreeMap::new(), cursor: start, start, level }
     }
 
     /// Position of the next sample that is given out.
@@ -98,7 +100,9 @@ impl Mixer {
             std::collections::btree_map::Entry::Vacant(_) => return,
         };
         entry.leaving = false;
-        entry.push(at, now, samples, self.cursor);
+        if at.saturating_add_signed(entry.shift) >= self.start {
+            entry.push(at, now, samples, self.cursor);
+        }
     }
 
     /// Where a sample of `track` lies that is stamped `at`.
@@ -113,9 +117,10 @@ impl Mixer {
         }
     }
 
-    /// Nothing that was due before `now` is given out.
-    pub fn skip(&mut self, now: u64) {
-        self.cursor = self.cursor.max(now.saturating_sub(DELAY));
+    /// Nothing before `position` is given out.
+    pub fn skip_to(&mut self, position: u64) {
+        self.cursor = self.cursor.max(position);
+        self.start = self.cursor;
     }
 
     /// Everything that is due at `now`: up to [`DELAY`] before it, at most one second at a time.

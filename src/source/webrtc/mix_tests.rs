@@ -66,9 +66,12 @@ fn what_comes_first_after_a_standstill_is_heard_though_the_mix_is_behind() {
     assert!(from < to && heard[from..to].iter().zip(&wanted[from..to]).all(|(a, b)| a == b));
     // What was due before the first sound is not made up.
     let mut mixer = Mixer::new(0, false);
-    mixer.skip(again);
-    assert_eq!(mixer.pull(again).len(), 0);
-    assert_eq!(mixer.position(), again - DELAY);
+    mixer.skip_to(again);
+    assert_eq!(mixer.pull(again + DELAY).len(), 0);
+    assert_eq!(mixer.position(), again);
+    // Nor is that late which lies before it.
+    mixer.push(1, again - 100, on_time(again), &tone(again - 100));
+    assert_eq!(mixer.place(1, again), again);
 }
 
 #[test]

@@ -27,6 +27,10 @@ pub const WEBRTC_DELAY: Duration = Duration::from_millis(160);
 const TALKING_POWER: f32 = 3.2e-5;
 const TALKING_TIME: u64 = SAMPLE_RATE as u64 / 2;
 
+/// What lies before this is not given out where a connection begins in the midst of talk: 0.2 s. Decoders need 80 ms to
+/// find their sound (RFC 7845 §4.6), and not every track comes at once.
+const SETTLE: u64 = SAMPLE_RATE as u64 / 5;
+
 /// A room that is being heard.
 pub struct Room<'a> {
     context: &'a SourceContext,
@@ -38,8 +42,9 @@ pub struct Room<'a> {
     captured: mpsc::UnboundedReceiver<Bytes>,
     seats: BTreeMap<u32, Seat>,
     told: Vec<Speaker>,
-    /// Whether anything was given out.
+    /// Whether anything was given out, or is to be from a first packet on.
     begun: bool,
+    settled: bool,
     /// The listener's zero, on the room's axis: before the room's own where the connection was made before it was entered.
     zero: i64,
 }
@@ -70,6 +75,7 @@ impl<'a> Room<'a> {
             seats: BTreeMap::new(),
             told: Vec::new(),
             begun: false,
+            settled: false,
             zero: 0,
         })
     }
@@ -140,6 +146,10 @@ impl<'a> Room<'a> {
                 SourceError::operator(format!("no decoder can be had for a speaker ({error:?}): is memory left?"))
             })?),
         };
+        if !self.begun && !self.settled {
+            self.settled = true;
+            self.mixer.skip_to(at + SETTLE);
+        }
         voice.take(at, data, |at, samples| {
             if power(samples) > TALKING_POWER {
                 seat.loud_until = at + TALKING_TIME;
@@ -160,7 +170,7 @@ impl<'a> Room<'a> {
         let now = self.now();
         if !is_well {
             if !self.begun {
-                self.mixer.skip(now);
+                self.mixer.skip_to(now.saturating_sub(DELAY));
             }
             return self.tell_speakers(now).await;
         }
