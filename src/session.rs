@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use crate::media::{ProgramTime, SAMPLE_RATE};
 use crate::source::SessionPhase;
 
-pub use attempts::{Attempts, Next, Standing};
+pub use attempts::{Attempts, Next, Standing, operator_pause};
 pub use failover::{Failover, Path, Switch, Why};
 
 /// Hold audio for this long is a gap that the slate tells: shorter ones are over before the picture could change.

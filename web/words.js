@@ -64,3 +64,14 @@ export function outputWords(output) {
 }
 
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
+
+/** Above this a speaker's level is talk. */
+export const TALKS = 8;
+
+export const capital = text => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** What several told, as sentences: some begin small and end without a point. */
+export const sentences = parts => parts.filter(Boolean).map(text => {
+  const whole = text.trim();
+  return capital(whole) + (/[.!?…:]$/.test(whole) ? '' : '.');
+}).join(' ');

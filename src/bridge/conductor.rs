@@ -21,7 +21,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::archive::Archive;
-use super::speakers::Speakers;
 use super::speaking::Speaking;
 
 use crate::alert::Level;
@@ -59,7 +58,6 @@ pub(super) struct Conductor {
     /// When the program was put later last, and from which program sample on paths that stand by fill in.
     slackened: Option<Instant>,
     fill_from: i64,
-    speakers: Speakers,
     speaking: Speaking,
     view: SessionView,
     last_error: Option<String>,
@@ -114,7 +112,6 @@ impl Conductor {
             began: given_at,
             slackened: None,
             fill_from: i64::MIN,
-            speakers: Speakers::default(),
             speaking: Speaking::default(),
             view: SessionView { link, ..SessionView::default() },
             last_error: None,
@@ -174,6 +171,10 @@ impl Conductor {
                             return Over::Ended;
                         }
                         self.tell_retry(error, index, pause);
+                    }
+                    // What stands by is heard at once, and only from where it takes over.
+                    if index != self.heard && self.sources[index].lane.running.is_some() {
+                        continue;
                     }
                     if let Some(left) = self.pause(pause, token).await {
                         return Over::Left(Box::new(left));
@@ -252,17 +253,19 @@ impl Conductor {
         self.attempts.on_progress();
         self.last_error = None;
         self.view.segments += 1;
-        self.speakers.on_facts(&segment.facts);
-        self.view.speakers = self.speakers.now();
+        let speakers = &mut self.sources[self.attempts.index()].lane.speakers;
+        speakers.on_facts(&segment.facts);
+        self.view.speakers = speakers.now();
         let end = segment.media_time + segment.duration as i64;
         self.remember(segment.sequence, end, segment.program_date_time.map(|at| (at, segment.media_time)));
         self.archive().segment(segment);
     }
 
     fn on_speakers(&mut self, speakers: &[Speaker]) {
-        self.archive().speakers(speakers);
-        self.speakers.on_room(speakers);
-        self.view.speakers = self.speakers.now();
+        let slot = &mut self.sources[self.attempts.index()];
+        slot.archive.speakers(speakers);
+        slot.lane.speakers.on_room(speakers);
+        self.view.speakers = slot.lane.speakers.now();
     }
 
     fn on_missing(&mut self, span: &MissingSpan) {
@@ -389,3 +392,6 @@ fn with_archives(mut sources: Vec<SourceSlot>, archive: &Archive, resume: Option
     }
     sources
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,6 +86,7 @@ fn like_the_first(link: &str, config: &ShowConfig) -> Result<(usize, SourceConfi
         kind: source_of(link, known).map_err(BridgeError::Source)?,
         delay: None,
         standby: Standby::default(),
+        level_speakers: false,
     };
     let spaces = |source: &SourceConfig| matches!(source.kind, SourceKind::XSpace { .. });
     let first = config.sources.iter().position(spaces);
@@ -110,7 +111,7 @@ fn slot(
     let source = source(index, own, config, secrets, clock)?;
     let delay = own.delay.unwrap_or_else(|| source.default_delay());
     let delay = (delay.as_secs_f64() * f64::from(SAMPLE_RATE)) as u64;
-    Ok(SourceSlot::new(source, delay).standing_by(own.standby == Standby::Warm))
+    Ok(SourceSlot::new(source, delay).standing_by(own.standby == Standby::Warm).levelled(own.level_speakers))
 }
 
 fn source(
@@ -253,6 +254,7 @@ mod tests {
             kind,
             delay: Some(std::time::Duration::from_secs(9)),
             standby: Standby::default(),
+            level_speakers: false,
         });
         // The login is the configuration's, which cannot be read here.
         assert!(of(&config, "1aaaaaaaaaaaa").expect_err("no login").contains("cookies.txt"));

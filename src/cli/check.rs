@@ -45,7 +45,7 @@ pub struct Checks<'a> {
 pub fn run(file: &Path, checks: Checks<'_>, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let config = load(file, checks.known);
     let faults = match &config {
-        Ok(config) => file_problems(config, checks.image),
+        Ok(config) => file_problems(config, checks.image, &[]),
         Err(problems) => problems.clone(),
     };
     let text = match &config {
@@ -66,8 +66,8 @@ pub fn problem_list(subject: &str, problems: &[Problem]) -> String {
     format!("{subject} has {count}:\n{lines}")
 }
 
-/// What is wrong with the files that a configuration names.
-pub fn file_problems(config: &ShowConfig, image: ImageCheck<'_>) -> Vec<Problem> {
+/// What is wrong with the files that a configuration names. Files of secrets that are `awaited` need not be there yet.
+pub fn file_problems(config: &ShowConfig, image: ImageCheck<'_>, awaited: &[PathBuf]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut add = |key: String, message: String, remedy: &str| {
         problems.push(Problem { key, line: None, message, remedy: remedy.to_owned() });
@@ -89,7 +89,7 @@ pub fn file_problems(config: &ShowConfig, image: ImageCheck<'_>) -> Vec<Problem>
     if let Some(Err(message)) = config.program.hold_audio.as_deref().map(is_file) {
         add("program.hold_audio".into(), message, "Give another file, or leave the key out for silence");
     }
-    for (key, path) in secret_files(config) {
+    for (key, path) in secret_files(config).into_iter().filter(|(_, path)| !awaited.contains(path)) {
         if let Err((message, remedy)) = check_mode(&path) {
             add(key, message, &remedy);
         }

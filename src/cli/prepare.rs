@@ -87,7 +87,7 @@ fn configuration(
         None => ("the command line".to_owned(), from_link(&options(args, can_answer), &here, known)),
     };
     let checked = read.and_then(|config| {
-        let faults = file_problems(&config, image);
+        let faults = file_problems(&config, image, &[]);
         if faults.is_empty() { Ok(config) } else { Err(faults) }
     });
     checked.map_err(|faults| BadConfiguration(problem_list(&subject, &faults)).into())

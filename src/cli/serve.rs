@@ -4,7 +4,7 @@
 mod own;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,9 +152,9 @@ impl Reader {
 }
 
 impl Planner for Reader {
-    fn read(&self, text: &str, base: &Path) -> Result<ShowConfig, Vec<Problem>> {
+    fn read(&self, text: &str, base: &Path, awaited: &[PathBuf]) -> Result<ShowConfig, Vec<Problem>> {
         let config = config::read(text, base, self.known())?;
-        let faults = file_problems(&config, &self.knowledge.image);
+        let faults = file_problems(&config, &self.knowledge.image, awaited);
         if faults.is_empty() { Ok(config) } else { Err(faults) }
     }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::args::SourceCommand;
-use super::words::clean;
+use super::words::{clean, source_state};
 use super::{client_of, runtime, say, say_json};
 
 /// Does one verb.
@@ -26,7 +26,8 @@ pub(super) fn run(command: &SourceCommand) -> anyhow::Result<ExitCode> {
                 for (index, source) in client.sources().await?.iter().enumerate() {
                     let mark = if source.active { "on " } else { "   " };
                     let pinned = if source.pinned { "  (pinned)" } else { "" };
-                    say(&format!("{mark} {}  {}{pinned}", index + 1, clean(&source.name)));
+                    let state = source_state(source);
+                    say(&format!("{mark} {}  {}  {state}{pinned}", index + 1, clean(&source.name)));
                 }
             }
         }

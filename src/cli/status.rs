@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use super::args::StatusArgs;
-use super::words::{clean, clock, count, show_state, size, whole};
+use super::words::{clean, clock, count, show_state, size, source_state, whole};
 use super::{client_of, output, run, runtime, say, say_json};
 use crate::bridge::client::BridgeClient;
 use crate::bridge::state_folder::{self, StateFolder};
-use crate::status::ShowStatus;
+use crate::status::{ShowStatus, SourceStatus};
 
 /// Prints the status of one show, or of all.
 pub(super) fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
@@ -51,6 +51,11 @@ fn lines(status: &ShowStatus) -> Vec<String> {
         let title = session.title.as_deref().unwrap_or("untitled");
         let host = session.host.as_deref().map(|host| format!(" by {host}")).unwrap_or_default();
         lines.push(format!("  space {}: {}{}", clean(&session.id), clean(title), clean(&host)));
+    }
+    if status.sources.len() > 1 {
+        let held = |source: &SourceStatus| if source.pinned { " (pinned)" } else { "" };
+        let line = |one: &SourceStatus| format!("  source {}: {}{}", clean(&one.name), source_state(one), held(one));
+        lines.extend(status.sources.iter().map(line));
     }
     lines.extend(status.outputs.iter().map(|one| format!("  output {}", output::line(one))));
     let recording = &status.recording;

@@ -5,7 +5,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::status::{OutputState, OutputStatus, ShowState};
+use crate::status::{OutputState, OutputStatus, ShowState, SourceStatus};
 
 /// `text` without anything that could move the cursor, change colours, reverse the line or hide: control characters
 /// become spaces, invisible and direction-changing ones vanish.
@@ -104,6 +104,19 @@ pub(super) fn output_state(output: &OutputStatus) -> String {
         (OutputState::Live, _) => "live".to_owned(),
         (OutputState::Backoff, Some(seconds)) => format!("again in {seconds} s"),
         (OutputState::Backoff, None) => "waiting".to_owned(),
+    }
+}
+
+/// Where a source stands, in words.
+pub(super) fn source_state(source: &SourceStatus) -> &'static str {
+    match (source.active, source.connected, source.healthy) {
+        (true, true, true) => "on the air",
+        (true, true, false) => "no sound",
+        (true, false, _) => "being tried",
+        (false, false, _) => "not connected",
+        (false, true, false) => "standing by, no sound",
+        (false, true, true) if source.aligned => "standing by, aligned",
+        (false, true, true) => "standing by",
     }
 }
 

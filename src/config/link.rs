@@ -85,7 +85,7 @@ pub fn from_link(options: &RunOptions, base_dir: &Path, known: Known<'_>) -> Res
     match source {
         Some((kind, _)) if report.is_clean() => Ok(ShowConfig {
             show,
-            sources: vec![SourceConfig { kind, delay: None, standby: Standby::default() }],
+            sources: vec![SourceConfig { kind, delay: None, standby: Standby::default(), level_speakers: false }],
             failover: FailoverConfig::default(),
             program: ProgramConfig::default(),
             slate,

@@ -18,6 +18,9 @@ pub struct SourceConfig {
     /// Whether it is connected while another one is heard.
     #[serde(default)]
     pub standby: Standby,
+    /// Whether quiet and loud speakers are brought together, where each comes apart.
+    #[serde(default)]
+    pub level_speakers: bool,
 }
 
 /// The kinds of sources.
@@ -87,6 +90,11 @@ pub enum Seat {
 }
 
 impl SourceKind {
+    /// Whether every speaker comes apart.
+    pub fn is_room(&self) -> bool {
+        matches!(self, Self::Janus { .. } | Self::XSpace { seat: Seat::Speaker { .. }, .. })
+    }
+
     /// Whether its media come by WebRTC, straight to this machine, by UDP.
     pub fn is_webrtc(&self) -> bool {
         let speaks = |seat: &Seat| matches!(seat, Seat::Speaker { .. });

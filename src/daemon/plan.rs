@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::key_store::KeyStore;
 use crate::config::{Problem, Secrets, ShowConfig, SourceKind};
@@ -27,11 +27,11 @@ impl fmt::Debug for Plan {
 
 /// Reads configurations as `run` does.
 pub trait Planner: Send + Sync + 'static {
-    /// A configuration's text; relative paths belong to `base`.
+    /// A configuration's text; relative paths belong to `base`. Files of secrets that are `awaited` need not be there yet.
     ///
     /// # Errors
     /// Every fault in it.
-    fn read(&self, text: &str, base: &Path) -> Result<ShowConfig, Vec<Problem>>;
+    fn read(&self, text: &str, base: &Path, awaited: &[PathBuf]) -> Result<ShowConfig, Vec<Problem>>;
 
     /// A name and the source of a show that has a link and nothing else.
     ///

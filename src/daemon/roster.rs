@@ -137,7 +137,7 @@ impl Roster {
             Origin::File(path) => path.parent().unwrap_or(Path::new("/")).to_owned(),
             Origin::Api => self.common.data.clone(),
         };
-        read_bounded(path).and_then(|text| self.common.planner.read(&text, &base))
+        read_bounded(path).and_then(|text| self.common.planner.read(&text, &base, &[]))
     }
 
     /// Reads a show's file again, which may have been changed or mended since.
@@ -265,12 +265,12 @@ impl Roster {
         &self.settings
     }
 
-    /// Reads a configuration that the API brought.
+    /// Reads a configuration that the API brought. Files of secrets that are `awaited` need not be there yet.
     ///
     /// # Errors
     /// Every fault in it.
-    pub fn read(&self, text: &str) -> Result<ShowConfig, Vec<Problem>> {
-        self.common.planner.read(text, &self.common.data)
+    pub fn read(&self, text: &str, awaited: &[PathBuf]) -> Result<ShowConfig, Vec<Problem>> {
+        self.common.planner.read(text, &self.common.data, awaited)
     }
 
     /// Keeps a show that the API brought; it is not started.
@@ -310,7 +310,7 @@ impl Roster {
     /// When there is one of its name, or there are too many.
     pub fn take_guest(&self, name: &str) -> Result<Arc<Ward>, RosterError> {
         let text = format!("[show]\nname = \"{name}\"\n[[source]]\nkind = \"tone\"\n");
-        self.take(name, Origin::Api, self.read(&text))
+        self.take(name, Origin::Api, self.read(&text, &[]))
     }
 
     /// Forgets a guest and its state.

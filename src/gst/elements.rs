@@ -43,9 +43,16 @@ const WEBRTC: &[(&str, &str)] = &[
     ("rtpopusdepay", "gstreamer1.0-plugins-good"),
 ];
 
+/// Those of a guest's camera in a rehearsal: nobody else misses them.
+const CAMERA: &[(&str, &str)] = &[
+    ("videotestsrc", "gstreamer1.0-plugins-base"),
+    ("vp8enc", "gstreamer1.0-plugins-good"),
+    ("rtpvp8pay", "gstreamer1.0-plugins-good"),
+];
+
 /// The Debian package that holds the element, if the program uses it.
 pub fn package_of(element: &str) -> Option<&'static str> {
-    NEEDED.iter().chain(WEBRTC).find(|(name, _)| *name == element).map(|(_, package)| *package)
+    NEEDED.iter().chain(WEBRTC).chain(CAMERA).find(|(name, _)| *name == element).map(|(_, package)| *package)
 }
 
 /// The needed elements that this machine lacks, each with its package; empty when all is well. Those of `webrtc` are

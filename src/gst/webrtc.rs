@@ -5,12 +5,14 @@
 //! started: a track's first one lies where it arrived by the pipeline's clock, the same zero for every track, and the
 //! others behind it as their sender counts.
 
+mod feedback;
 mod listen;
 mod publish;
+mod sections;
 mod stamp;
 mod track;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -96,9 +98,21 @@ impl From<WebRTCPeerConnectionState> for RtcState {
 #[derive(Debug, Clone)]
 struct Teller {
     events: mpsc::Sender<RtcEvent>,
+    /// Sections of the other side's description in which nothing is sent for now.
+    idle: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Teller {
+    fn new(events: mpsc::Sender<RtcEvent>) -> Self {
+        Self { events, idle: Arc::default() }
+    }
+
+    /// Tells our description. What is not sent is not received either (RFC 3264 §6.1).
+    fn tell_local(&self, kind: SdpKind, sdp: &str) {
+        let sdp = sections::with_idle(sdp, &lock(&self.idle));
+        self.tell(RtcEvent::Local { kind, sdp });
+    }
+
     fn tell(&self, event: RtcEvent) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
             tracing::debug!("A peer connection's reader is behind.");
@@ -117,7 +131,7 @@ fn description(kind: SdpKind, sdp: &str) -> Result<WebRTCSessionDescription, Str
     }
     // The library takes an empty text for a mistake of ours.
     let none = || "a description that is none".to_owned();
-    let sdp = without_feedback(sdp);
+    let sdp = sections::for_voices(sdp);
     let message = SDPMessage::parse_buffer(Some(&sdp).filter(|sdp| !sdp.is_empty()).ok_or_else(none)?.as_bytes());
     let message = message.map_err(|_| none())?;
     let kind = match kind {
@@ -127,14 +141,8 @@ fn description(kind: SdpKind, sdp: &str) -> Result<WebRTCSessionDescription, Str
     Ok(WebRTCSessionDescription::new(kind, message))
 }
 
-/// A description without congestion feedback for each packet (`draft-holmer-rmcat-transport-wide-cc-extensions`): who
-/// only listens to voices has no rate to control, and a full room would be answered some sixty times a second.
-fn without_feedback(sdp: &str) -> String {
-    let is_feedback = |line: &str| {
-        line.starts_with("a=extmap:") && line.contains("transport-wide-cc")
-            || line.starts_with("a=rtcp-fb:") && line.trim_end().ends_with("transport-cc")
-    };
-    sdp.split_inclusive('\n').filter(|line| !is_feedback(line)).collect()
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Tells states, and our description once every candidate is in it.
@@ -146,10 +154,10 @@ fn watch(rtc: &gst::Element, teller: &Teller) {
     let (locals, told) = (teller.clone(), Mutex::new(String::new()));
     rtc.connect_notify(Some("ice-gathering-state"), move |rtc, _| {
         let Some((kind, sdp)) = complete(rtc) else { return };
-        let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut told = lock(&told);
         if *told != sdp {
-            told.clone_from(&sdp);
-            locals.tell(RtcEvent::Local { kind, sdp });
+            locals.tell_local(kind, &sdp);
+            *told = sdp;
         }
     });
 }
@@ -181,15 +189,22 @@ fn describe(rtc: &gst::Element, kind: SdpKind, teller: &Teller) {
             return teller.failed(format!("no {field} could be made"));
         };
         let (again, told) = (rtc.downgrade(), teller.clone());
-        let taken = gst::Promise::with_change_func(move |_| {
+        let taken = gst::Promise::with_change_func(move |reply| {
+            if is_refused(reply.ok().flatten()) {
+                return told.failed("our own description was not taken");
+            }
             // A second exchange gathers nothing anew: its description is complete at once.
             if let Some((kind, sdp)) = again.upgrade().and_then(|rtc| complete(&rtc)) {
-                told.tell(RtcEvent::Local { kind, sdp });
+                told.tell_local(kind, &sdp);
             }
         });
         rtc.emit_by_name::<()>("set-local-description", &[&made, &taken]);
     });
     rtc.emit_by_name::<()>(signal, &[&None::<gst::Structure>, &promise]);
+}
+
+fn is_refused(reply: Option<&gst::StructureRef>) -> bool {
+    reply.is_some_and(|reply| reply.has_field("error"))
 }
 
 /// Takes the other side's description, then goes on.
@@ -200,28 +215,14 @@ fn take_remote(
     teller: &Teller,
     then: impl FnOnce(&gst::Element, &Teller) + Send + 'static,
 ) -> Result<(), GstError> {
+    *lock(&teller.idle) = sections::idle(sdp);
     let remote = description(kind, sdp).map_err(|reason| GstError::Failed { name: "webrtc", reason })?;
     let (weak, teller) = (rtc.downgrade(), teller.clone());
     let promise = gst::Promise::with_change_func(move |reply| match (reply, weak.upgrade()) {
-        (Ok(reply), Some(rtc)) if !reply.is_some_and(|reply| reply.has_field("error")) => then(&rtc, &teller),
+        (Ok(reply), Some(rtc)) if !is_refused(reply) => then(&rtc, &teller),
         (_, Some(_)) => teller.failed("the other side's description was not understood"),
         _ => {}
     });
     rtc.emit_by_name::<()>("set-remote-description", &[&remote, &promise]);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_feedback_for_each_packet_is_agreed_on() {
-        let offer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n\
-            a=extmap:2 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
-            a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=rtcp-fb:111 transport-cc\r\na=rtcp-fb:111 nack\r\n";
-        let kept = without_feedback(offer);
-        assert_eq!(kept.lines().count(), offer.lines().count() - 2, "{kept}");
-        assert!(!kept.contains("transport") && kept.contains("sdes:mid") && kept.ends_with("nack\r\n"), "{kept}");
-    }
 }

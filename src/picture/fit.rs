@@ -53,10 +53,17 @@ pub(super) fn fit(text: &str, style: &str, room: Room) -> Fitted {
     // A symbol that no font has is left out; a letter stays, as a box, since the text would say something else without.
     let drawable = |cluster: &&str| !cluster.chars().any(|c| hand.lacks(c) && !c.is_alphanumeric());
     let text: String = text.graphemes(true).filter(drawable).collect();
+    let text = if missing > 0 { without_empty_names(&text) } else { text };
     let pieces = measured_pieces(&text, &hand, room);
     let (lines, size) = place(&pieces, &hand, room);
     let lines: Vec<Line> = lines.iter().map(|line| drawn(&hand, line, size)).collect();
     Fitted { width: lines.iter().map(|line| line.width).fold(0.0, f32::max), lines, size }
+}
+
+/// A name of nothing but symbols that no font has leaves no place in a list.
+fn without_empty_names(list: &str) -> String {
+    let names: Vec<&str> = list.split(" · ").filter(|name| !name.trim().is_empty()).collect();
+    names.join(" · ")
 }
 
 fn drawn(hand: &Hand<'_>, line: &str, size: f32) -> Line {
@@ -251,5 +258,14 @@ mod tests {
     #[test]
     fn an_empty_text_has_no_line() {
         assert!(fit("", STYLE, ROOM).lines.is_empty());
+    }
+
+    #[test]
+    fn a_name_of_which_nothing_can_be_drawn_leaves_no_dot_behind() {
+        for list in ["Ann · Bob", " · Ann · Bob", "Ann ·  · Bob", "Ann · Bob · ", " ·  · Ann ·  ·  · Bob ·  · "]
+        {
+            assert_eq!(without_empty_names(list), "Ann · Bob");
+        }
+        assert_eq!(without_empty_names(" ·  · "), "");
     }
 }

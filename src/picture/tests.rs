@@ -67,6 +67,39 @@ fn speakers_are_named_over_the_waveform_and_nobody_leaves_no_trace() {
 }
 
 #[test]
+fn names_of_every_script_and_a_long_consent_stay_in_their_own_places() {
+    let slate = Slate::load(&config(HD)).expect("a slate");
+    let consent = "The host and all thirteen speakers agreed in writing on 11 August to this mirror, to its recording \
+                   and to what is made of it; whoever does not want to be heard leaves the stage. "
+        .repeat(3);
+    let thirteen: Vec<String> = (1..=13).map(|number| format!("Speaker number {number} of thirteen")).collect();
+    let title = "A very long night about everything that there is to be said, and who said it to whom, and why";
+    for (index, speaking) in [
+        "مريم بنت عبد الله · דוד בן־גוריון · Zoë 🎙\u{fe0f} 👩‍👩‍👧‍👦".to_owned(),
+        thirteen.join(" · "),
+        "W".repeat(200),
+        "日本語の名前がとても長い人 · Владимир Владимирович · Nguyễn Thị Minh Khai".to_owned(),
+        "🇩🇪🏳️‍🌈🎉 · 𝕱𝖆𝖓𝖈𝖞 𝖓𝖆𝖒𝖊 · ＷＩＤＥ".to_owned(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let all = SlateContent { speaking, consent: consent.trim().to_owned(), ..content(title, "Live", true) };
+        let with = slate.frames(&all);
+        if let Some(folder) = std::env::var_os("SLATE_LOOK") {
+            let path = Path::new(&folder).join(format!("names-{index}.png"));
+            std::fs::write(path, with.png().expect("a picture")).expect("a file");
+        }
+        let without = slate.frames(&SlateContent { speaking: String::new(), ..all }).rgba(0);
+        let with = with.rgba(0);
+        let differs = |x: u32, y: u32| pixel(&with, HD, x, y) != pixel(&without, HD, x, y);
+        let places = || (0..720).flat_map(|y| (0..1280).map(move |x| (x, y))).filter(|(x, y)| differs(*x, *y));
+        let own = |(x, y): (u32, u32)| (488..1188).contains(&x) && (512..556).contains(&y);
+        assert!(places().count() > 300 && places().all(own), "{index}: {:?}", places().find(|place| !own(*place)));
+    }
+}
+
+#[test]
 fn the_encoder_gets_the_picture_that_people_see() {
     let slate = Slate::load(&config(HD)).expect("a slate");
     let frames = slate.frames(&content("Friday night", "Live", true));

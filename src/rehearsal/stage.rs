@@ -138,7 +138,7 @@ impl Stage {
                 public_delay: std::time::Duration::ZERO,
                 consent: None,
             },
-            sources: vec![SourceConfig { kind, delay: None, standby: Standby::default() }],
+            sources: vec![SourceConfig { kind, delay: None, standby: Standby::default(), level_speakers: false }],
             failover: FailoverConfig::default(),
             program: look.map_or_else(ProgramConfig::default, |config| config.program.clone()),
             slate: SlateConfig { flash: look.is_none() || slate.flash, ..slate },

@@ -136,9 +136,9 @@ impl Attempts {
     }
 }
 
-/// 30 s, 1 min, 2 min, then 5 min.
-fn operator_pause(rounds: u32) -> Duration {
-    OPERATOR_PAUSE.saturating_mul(1 << (rounds - 1).min(8)).min(OPERATOR_PAUSE_MAX)
+/// The pause after so many faults in a row that only the operator can mend: 30 s, 1 min, 2 min, then 5 min.
+pub fn operator_pause(rounds: u32) -> Duration {
+    OPERATOR_PAUSE.saturating_mul(1 << rounds.saturating_sub(1).min(8)).min(OPERATOR_PAUSE_MAX)
 }
 
 #[cfg(test)]

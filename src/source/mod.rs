@@ -311,9 +311,21 @@ pub struct SourceContext {
     pub clock: crate::clock::Clock,
     /// Where to go on, if this is not the first attempt.
     pub resume: Option<ResumePoint>,
+    /// When the attempt began: the media time of a stream to go on from is that of this moment.
+    pub began: std::time::Instant,
+    /// Whether sound may come a second later than it could, where that makes it safer.
+    pub unhurried: bool,
+    /// Whether quiet and loud speakers are brought together, where each comes apart.
+    pub level_speakers: bool,
 }
 
 impl SourceContext {
+    /// An attempt that begins now, and goes on from nowhere.
+    pub fn new(events: mpsc::Sender<SourceEvent>, token: CancellationToken, clock: crate::clock::Clock) -> Self {
+        let began = std::time::Instant::now();
+        Self { events, token, clock, resume: None, began, unhurried: false, level_speakers: false }
+    }
+
     /// Reports `event`; waits until there is room for it.
     ///
     /// # Errors

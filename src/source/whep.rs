@@ -10,7 +10,7 @@ use url::Url;
 
 use super::id;
 use super::webrtc::line::Line;
-use super::webrtc::room::{LATENCY_MS, Room, WEBRTC_DELAY};
+use super::webrtc::room::{self, Room, WEBRTC_DELAY};
 use super::{
     Attempt, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent, SourceFault,
     Speaker,
@@ -60,7 +60,7 @@ impl WhepSource {
     async fn listen(&self, context: SourceContext) -> Result<SourceEnd, SourceError> {
         let operator = |error: crate::gst::GstError| SourceError::operator(error.to_string());
         let (sender, mut media) = mpsc::channel(1024);
-        let listener = RtcListener::new(LATENCY_MS, sender).map_err(operator)?;
+        let listener = RtcListener::new(room::latency_ms(&context), sender).map_err(operator)?;
         listener.play().await.map_err(operator)?;
         let end = self.attend(&listener, &mut media, &context).await;
         if let Err(error) = listener.stop().await {
@@ -142,8 +142,8 @@ impl WhepSource {
             ..SessionInfo::default()
         };
         context.send(SourceEvent::Session(info)).await?;
-        let mut room = Room::enter(context, &self.id, false)?;
-        room.hear(listener);
+        let mut room = Room::enter(context, &self.id)?;
+        let axis = room.axis(listener, 0);
         let mut line = Line::new("the endpoint");
         line.begin(Instant::now());
         let mut tick = tokio::time::interval(TICK);
@@ -161,7 +161,7 @@ impl WhepSource {
                     RtcEvent::State(RtcState::Connected) => line.expect_packets(Instant::now()),
                     _ => {}
                 }
-                room.take(event).await?;
+                room.take(axis, event).await?;
             }
             room.tick(line.is_well(Instant::now())?).await?;
         }

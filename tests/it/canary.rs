@@ -24,20 +24,20 @@ use crate::support::{eventually, free_port, turn};
 const KEY_VARIABLE: &str = "SPACEBRIDGE_TEST_KEY";
 
 /// A random word of some length.
-fn canary(length: usize) -> String {
+pub(crate) fn canary(length: usize) -> String {
     (0..length).map(|_| fastrand::alphanumeric()).collect()
 }
 
 /// The secrets of a test by what they are.
-struct Canaries(BTreeMap<&'static str, String>);
+pub(crate) struct Canaries(pub(crate) BTreeMap<&'static str, String>);
 
 impl Canaries {
-    fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         &self.0[name]
     }
 
     /// Fails if any of them, or the greater part of one, is in `bytes`.
-    fn assert_absent(&self, place: &str, bytes: &[u8]) {
+    pub(crate) fn assert_absent(&self, place: &str, bytes: &[u8]) {
         for (name, canary) in &self.0 {
             let part = &canary.as_bytes()[..16];
             let at = bytes.windows(part.len()).position(|window| window == part);
@@ -46,7 +46,7 @@ impl Canaries {
     }
 
     /// Looks into every file below `folder`, and at every file's name.
-    fn assert_absent_below(&self, folder: &Path, except: &[&str]) -> usize {
+    pub(crate) fn assert_absent_below(&self, folder: &Path, except: &[&str]) -> usize {
         let mut files = 0;
         for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
@@ -62,7 +62,7 @@ impl Canaries {
         files
     }
 
-    fn assert_absent_in_process(&self, what: &str, pid: u32, looks: &[&str]) {
+    pub(crate) fn assert_absent_in_process(&self, what: &str, pid: u32, looks: &[&str]) {
         for look in looks {
             let bytes = fs::read(format!("/proc/{pid}/{look}")).expect("a running process");
             assert!(!bytes.is_empty(), "{what} has no {look}");

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use spacebridge::bridge::client::BridgeClient;
 use spacebridge::bridge::state_folder::StateFolder;
 
+use crate::dashboard_sources::choose;
 use crate::live::{middle, program_zero};
 use crate::support::browser::{Browser, Screen, pictures};
 use crate::support::daemon::{Daemon, House};
@@ -18,7 +19,7 @@ use crate::support::show::{Space, write_secret};
 use crate::support::{turn, turn_alone};
 
 /// Gives the token as a person would.
-async fn sign_in(browser: &Browser, daemon: &Daemon, token: &str) {
+pub(crate) async fn sign_in(browser: &Browser, daemon: &Daemon, token: &str) {
     browser.open(&daemon.url).await;
     browser.fill("input[type=password]", token).await;
     browser.press("Sign in").await;
@@ -26,7 +27,7 @@ async fn sign_in(browser: &Browser, daemon: &Daemon, token: &str) {
 }
 
 /// Opens a page by its address after `#`.
-async fn turn_to(browser: &Browser, page: &str, heading: &str) {
+pub(crate) async fn turn_to(browser: &Browser, page: &str, heading: &str) {
     browser.ask(&format!("location.hash = '{page}'")).await;
     let found = format!("document.querySelector('h1')?.textContent.includes('{heading}')");
     browser.until(&format!("the page {page}"), 10, &found).await;
@@ -67,6 +68,10 @@ async fn a_show_is_made_steered_and_ended_in_the_browser() {
     browser.press("More").await;
     browser.fill("[name=name]", "night").await;
     browser.fill("[name=title]", "<img src=x onerror=alert(1)> & more").await;
+    for way in ["whep", "speaker", "janus", "link"] {
+        choose(&browser, way).await;
+        assert_eq!(browser.barriers().await, Vec::<String>::new(), "the form, {way}");
+    }
     look_around(&browser, "create").await;
     browser.press("Create the show").await;
     browser.until("its page", 20, "location.hash === '#/shows/night'").await;
@@ -321,7 +326,7 @@ async fn in_the_browser_the_meter_keeps_within_200_ms_and_ears_within_two_second
 }
 
 /// Writes the login that a show on the simulated space asks for.
-fn log_in(house: &House) {
+pub(crate) fn log_in(house: &House) {
     for (name, secret) in [("auth_token", "0123456789abcdef0123456789abcdef01234567"), ("ct0", "0123456789abcdef")] {
         write_secret(&house.path("shows").join(name), secret);
     }

@@ -68,7 +68,7 @@ async fn a_disk_that_is_full_for_a_while_loses_nothing_of_the_recording_and_no_m
         .await;
     let kept_in_time = status.recording.segments;
     assert!(status.recording.error.expect("an error").contains("free some space"));
-    nginx.grows(1_200_000).await;
+    nginx.grows(2_000_000).await;
     fs::remove_file(behind.path("filler")).expect("room again");
     let status = stage
         .until("what was held is kept", 30, |status| {

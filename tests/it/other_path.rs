@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use spacebridge::episode::{self, ExportRequest, Format, OtherPath, Progress, other_path};
 use spacebridge::gst;
 use spacebridge::gst::aac_encode::encode_aac;
+use spacebridge::gst::pcm_capture::PcmCapture;
 use spacebridge::recording::{Archive, Closing, FillFact, NewSegment, Recording, SessionFact};
 use spacebridge::ruler::{self, RulerMark};
 
@@ -16,11 +17,14 @@ use crate::recording::{FRAMES, SESSION, recording, segment, text};
 /// The other path's session.
 const OTHER: &str = "2zOybObwNZRLk";
 
+/// When a session begins.
+const NIGHT: &str = "2026-01-02T23:30:00Z";
+
 /// How much later in the sound the other path begins, in samples.
 const LATER: usize = 2 * 48_000 + 5_877;
 
 /// Seconds of the ruler under a melody of their own, from number `first` on, without the first `skip` samples.
-fn talk(first: u32, seconds: u32, skip: usize) -> Vec<Vec<u8>> {
+fn said(first: u32, seconds: u32, skip: usize) -> Vec<[f32; 2]> {
     let (mut seed, mut noise) = (first.wrapping_add(1), 0.0_f32);
     let mut voice = |(at, value): (usize, f32)| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -29,14 +33,18 @@ fn talk(first: u32, seconds: u32, skip: usize) -> Vec<Vec<u8>> {
         [value * 0.4 + noise * loud * 0.2; 2]
     };
     let sound = (first..first + seconds).flat_map(ruler::second).enumerate();
-    let samples: Vec<_> = sound.map(&mut voice).skip(skip).collect();
-    let (_, frames) = encode_aac(&samples, 96).expect("AAC");
+    sound.map(&mut voice).skip(skip).collect()
+}
+
+/// The same as a playlist's segments hold it.
+fn talk(first: u32, seconds: u32, skip: usize) -> Vec<Vec<u8>> {
+    let (_, frames) = encode_aac(&said(first, seconds, skip), 96).expect("AAC");
     frames.iter().map(|frame| adts(frame, 48_000)).collect()
 }
 
 /// Feeds a session whose segments were each listed `lag` seconds after their end, without those in `lost`.
 fn feed(recording: &Recording, session: &str, frames: &[Vec<u8>], began: f64, lag: f64, lost: &[usize]) {
-    let night: Timestamp = "2026-01-02T23:30:00Z".parse().expect("a time");
+    let night: Timestamp = NIGHT.parse().expect("a time");
     for (number, chunk) in frames.chunks(FRAMES).enumerate().filter(|(number, _)| !lost.contains(number)) {
         let (start, length) = ((number * FRAMES * 1024) as i64, chunk.len() as u64 * 1024);
         let seconds = began + lag + (start as f64 + length as f64) / 48_000.0;
@@ -110,6 +118,36 @@ async fn a_hole_of_one_path_is_heard_on_the_other_to_the_millisecond() {
         assert!(off.abs() < 48.0, "second {} lies {off} samples off its place", mark.index);
     }
     assert!(marks(&m4a.file).len() < 50, "the received frames are silent there");
+}
+
+/// Captures a stream as a room's is.
+async fn capture(recording: &Recording, samples: &[[f32; 2]]) {
+    let (sender, mut captured) = tokio::sync::mpsc::unbounded_channel();
+    let mut capture = PcmCapture::stereo(sender).expect("a capture");
+    samples.chunks(960).for_each(|block| capture.push_stereo(block));
+    let mut bytes = 0;
+    while bytes < samples.len() * 4 {
+        let more = tokio::time::timeout(std::time::Duration::from_secs(10), captured.recv()).await;
+        let more = more.expect("what was pushed comes").expect("it goes on");
+        bytes += more.len();
+        recording.capture(OTHER, more, Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_playlist_lacks_is_heard_on_a_captured_stream() {
+    let _turn = crate::support::turn_to_hear().await;
+    gst::init().expect("GStreamer");
+    let temp = tempfile::tempdir().expect("a folder");
+    let recording = recording(temp.path());
+    let now = Timestamp::now().duration_since(NIGHT.parse().expect("a time")).as_secs_f64();
+    feed(&recording, SESSION, &talk(0, 55, 0), now, 1.0, &[7, 8, 9]);
+    recording.session(SessionFact { session: OTHER.into(), ..SessionFact::default() });
+    capture(&recording, &said(0, 55, LATER)).await;
+    recording.flush().await;
+    let found = other_path(&recording.archive(), SESSION, &Progress::default()).expect("a search");
+    let [fill] = &found.fills[..] else { panic!("{found:?}") };
+    assert!((fill.offset + LATER as i64).abs() <= 24, "{fill:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

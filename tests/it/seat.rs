@@ -25,14 +25,14 @@ use crate::support::visit::{Heard, Visit};
 use crate::support::{eventually_async, turn};
 
 /// The simulated space before a gateway.
-struct Stage {
+pub(crate) struct Stage {
     started: SpaceStarted,
     client: reqwest::Client,
     _guard: DropGuard,
 }
 
 impl Stage {
-    async fn open(gateway: Option<&Url>) -> Self {
+    pub(crate) async fn open(gateway: Option<&Url>) -> Self {
         let args = SpaceArgs { gateway: gateway.cloned(), ..SpaceArgs::default() };
         let server = SpaceServer::bind(args, Clock::system()).await.expect("a space");
         let started = server.started();
@@ -41,7 +41,7 @@ impl Stage {
         Self { started, client: reqwest::Client::new(), _guard: token.drop_guard() }
     }
 
-    async fn order(&self, order: Order) -> SpaceReport {
+    pub(crate) async fn order(&self, order: Order) -> SpaceReport {
         let url = format!("{}/control", self.started.guest_base);
         let answer = self.client.post(url).json(&order).send().await.expect("an answer");
         answer.error_for_status().expect("obeyed").json().await.expect("a report")
@@ -51,7 +51,7 @@ impl Stage {
         self.order(Order::Seat(SeatRule::of(event))).await.requests
     }
 
-    async fn requests(&self) -> BTreeMap<String, u64> {
+    pub(crate) async fn requests(&self) -> BTreeMap<String, u64> {
         let url = format!("{}/control/report", self.started.guest_base);
         let report: SpaceReport = self.client.get(url).send().await.expect("an answer").json().await.expect("a report");
         report.requests
@@ -75,7 +75,7 @@ impl Stage {
         SpeakerSeat::new(&self.started.space_url, &config, auth, &Clock::system(), rules).expect("a source")
     }
 
-    fn visit(&self, rules: Rules) -> Visit {
+    pub(crate) fn visit(&self, rules: Rules) -> Visit {
         self.visit_with(rules, false)
     }
 
@@ -163,6 +163,16 @@ async fn a_seat_that_is_not_to_be_had_is_told_and_leaves_nothing_behind() {
     assert!(error.message.contains("suspended"), "{error}");
     assert_eq!(count(&requests, "seat_login"), 3, "nothing further was asked");
     assert_eq!(count(&requests, "watch_stop"), 3);
+
+    let (error, heard, requests) = attempt(&stage, SeatEvent::Narrow, hasty).await;
+    assert_eq!((error.class, heard.codes()), (SourceFault::Operator, vec!["seat.refused"]));
+    assert!(error.message.contains("subscribers"), "{error}");
+    assert!(
+        heard.notices[0].remedy.as_ref().is_some_and(|remedy| remedy.contains("subscribes")),
+        "{:?}",
+        heard.notices
+    );
+    assert_eq!(count(&requests, "seat_request"), 2, "the host was not asked");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

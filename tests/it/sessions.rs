@@ -9,7 +9,7 @@ use spacebridge::status::{OutputState, ShowState, ShowStatus};
 use crate::support::media::Tracks;
 use crate::support::nginx::Nginx;
 use crate::support::show::{Run, Space, Stage, output};
-use crate::support::turn;
+use crate::support::{eventually_async, turn};
 
 fn new_space(title: &str) -> Order {
     Order::NewSpace { title: Some(title.to_owned()), host: None, not_started: false, scheduled_in_seconds: None }
@@ -69,8 +69,12 @@ async fn source_set_and_a_host_who_opens_another_space_leave_one_connection_and_
     assert!(set.status.success(), "{}", text(&set.stderr));
     let status = until_live_with(&stage, &second, 25).await;
     assert_eq!(status.session.and_then(|session| session.title).as_deref(), Some("The second"));
-    let listed = text(&stage.verb(&["source", "list"]).await.stdout);
-    assert_eq!(listed.trim(), format!("on  1  Space {second}"));
+    let wanted = format!("on  1  Space {second}  on the air");
+    eventually_async("the list names the second, and it is heard", Duration::from_secs(20), || async {
+        let listed = text(&stage.verb(&["source", "list"]).await.stdout);
+        (listed.trim() == wanted).then_some(())
+    })
+    .await;
 
     // The space dies, and the host has another one at once.
     space.order(Order::Timeout { replay: false }).await;

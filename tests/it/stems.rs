@@ -81,7 +81,7 @@ async fn every_speaker_of_a_real_room_lies_on_the_mix() {
     let mut source = Janus::source(janus.url(), "secret");
     let (sender, mut events) = mpsc::channel(64);
     let token = CancellationToken::new();
-    let context = SourceContext { events: sender, token: token.clone(), clock, resume: None };
+    let context = SourceContext::new(sender, token.clone(), clock);
     let work = tokio::spawn(async move { source.run(context).await });
     let mut keeping = Keeping::default();
     let listen = async {

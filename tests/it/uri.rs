@@ -70,7 +70,7 @@ async fn listen(uri: &str, enough: f64) -> Heard {
     let mut source = UriSource::new(uri, HttpClient::new(settings).expect("a client"));
     let (events, mut receiver) = mpsc::channel(64);
     let token = CancellationToken::new();
-    let context = SourceContext { events, token: token.clone(), clock: Clock::system(), resume: None };
+    let context = SourceContext::new(events, token.clone(), Clock::system());
     let attempt = tokio::spawn(async move { source.run(context).await });
     let mut heard = Heard {
         session: None,

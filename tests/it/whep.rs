@@ -113,7 +113,7 @@ impl Visit {
     fn start(mut source: WhepSource) -> Self {
         let (sender, events) = mpsc::channel(64);
         let token = CancellationToken::new();
-        let context = SourceContext { events: sender, token: token.clone(), clock: Clock::system(), resume: None };
+        let context = SourceContext::new(sender, token.clone(), Clock::system());
         let work = tokio::spawn(async move { source.run(context).await });
         Self { events, token, work, samples: Vec::new(), holes: 0 }
     }

@@ -99,7 +99,7 @@ impl Listening {
         let mut source = XSpaceSource::new(url, config, auth, &clock).expect("a source");
         let (sender, events) = mpsc::channel(64);
         let token = CancellationToken::new();
-        let context = SourceContext { events: sender, token: token.clone(), clock, resume };
+        let context = SourceContext { resume, ..SourceContext::new(sender, token.clone(), clock) };
         let running = tokio::spawn(async move { source.run(context).await });
         Self { events, running, token, heard: Heard::default() }
     }

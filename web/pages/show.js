@@ -7,19 +7,17 @@ import { meter } from '../meter.js';
 import { player } from '../player.js';
 import { listen, mayPress, read, store } from '../store.js';
 import { fromStatus, timeline } from '../timeline.js';
-import { moment, standing } from '../words.js';
+import { TALKS, moment, sentences, standing } from '../words.js';
 import { begins, start } from './begins.js';
 import { program, slate, source } from './desk.js';
 import { order, outputs } from './outputs.js';
 
-/** Above this somebody is talking. */
-const TALKS = 8;
 const EVENTS = 60;
 
 function events() {
   const list = h('ol', { class: 'events', tabindex: 0, 'aria-label': 'Events, newest first' });
   const row = event => {
-    const text = [event.message, event.doing, event.remedy].filter(Boolean).join(' ');
+    const text = sentences([event.message, event.doing, event.remedy]);
     const level = h('span', { class: 'level', 'data-level': event.level }, event.level);
     return { element: h('li', {}, h('time', { datetime: event.at }, moment(event.at)), level, h('span', {}, text)), update() {} };
   };

@@ -3,7 +3,7 @@
 import { api, of } from '../api.js';
 import { h, put, rows, say, toast } from '../dom.js';
 import { listen, mayPress, store } from '../store.js';
-import { day, length, outputWords, plural, since, standing, time } from '../words.js';
+import { day, length, outputWords, plural, sentences, since, standing, time } from '../words.js';
 
 const ORDER = { bad: 0, warn: 1, good: 2, idle: 3 };
 
@@ -45,7 +45,7 @@ function needs() {
     const show = first.show && h('a', { href: `#/${of('shows', first.show)}` }, first.show);
     return {
       element: h('li', {}, level, h('span', {}, show, show && ': ', words), h('time', { datetime: first.since }, `since ${time(first.since)}`)),
-      update: alert => say(words, [alert.message, alert.remedy].filter(Boolean).join(' ')),
+      update: alert => say(words, sentences([alert.message, alert.remedy])),
     };
   };
   const element = h('section', { class: 'card', 'aria-labelledby': 'needs' }, h('h2', { id: 'needs' }, 'Needs you now'), list);

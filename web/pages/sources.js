@@ -3,11 +3,8 @@
 import { of } from '../api.js';
 import { h, put, rows, say } from '../dom.js';
 import { mayPress } from '../store.js';
-import { moment } from '../words.js';
+import { TALKS, capital, moment, sentences } from '../words.js';
 import { order } from './outputs.js';
-
-/** Above this somebody is talking. */
-const TALKS = 8;
 
 /** The steps to a speaker's seat that somebody has to see; every other word of the seat ends them. */
 const SEAT = {
@@ -33,11 +30,12 @@ function row(show) {
     let now = null;
     const pin = h('button', { class: 'quiet', onclick: () => order('POST', of('shows', show, 'source', 'pin'), { source: now.pinned ? null : now.name }) });
     return {
-      element: h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, state, ' ', held), h('td', {}, pin)),
+      element: h('tr', { role: 'row' }, h('th', { scope: 'row', role: 'rowheader' }, name),
+        h('td', { role: 'cell' }, state, ' ', held), h('td', { role: 'cell' }, pin)),
       update(source) {
         now = source;
         const [word, kind] = standing(source);
-        say(name, source.name);
+        say(name, capital(source.name));
         say(state, word);
         put(state, 'data-kind', kind);
         say(held, source.pinned ? 'Held by you' : '');
@@ -52,15 +50,18 @@ function row(show) {
 /** Who is in the room, and who of them talks or is muted. */
 function people(speakers) {
   return (speakers ?? []).map(one => {
-    const what = one.level > TALKS ? ' (talking)' : one.muted ? ' (muted)' : '';
+    const talks = one.level > TALKS;
+    const what = one.muted ? (talks ? ' (muted, but heard)' : ' (muted)') : talks ? ' (talking)' : '';
     return one.name + what;
   }).join(', ');
 }
 
 /** The table of the sources, with a word on each; `update` takes the show's status and what it told. */
 export function sources(show) {
-  const body = h('tbody');
-  const table = h('table', {}, h('caption', { class: 'sub' }, 'The first is the best; the next takes over when it breaks.'), body);
+  // On a phone it is laid out otherwise; it is a table all the same.
+  const body = h('tbody', { role: 'rowgroup' });
+  const rule = h('caption', { class: 'sub' }, 'The first is the best; the next takes over when it breaks.');
+  const table = h('table', { role: 'table' }, rule, body);
   const [state, words, seat] = [h('span', { class: 'state' }), h('span'), h('p', { role: 'status' })];
   seat.append(state, ' ', words);
   const [why, room] = [h('p', { class: 'sub' }), h('p', { class: 'sub' })];
@@ -71,15 +72,19 @@ export function sources(show) {
       const list = status.sources ?? [];
       rows(body, list, source => source.name, make);
       table.hidden = !list.length;
+      // One source alone leaves no choice.
+      const only = list.length < 2 && !list.some(source => source.pinned);
+      rule.hidden = only;
+      for (const button of body.querySelectorAll('button')) button.hidden = only;
       const switched = told.findLast(event => event.code === 'source.switched');
-      say(why, switched ? `Since ${moment(switched.at)}: ${switched.message}` : '');
+      say(why, switched ? `${moment(switched.at)}: ${sentences([switched.message])}` : '');
       const last = told.findLast(event => event.code.startsWith('seat.') || OVER.includes(event.code));
       const [word, kind] = SEAT[last?.code] ?? [];
       seat.hidden = !word;
       if (word) {
         say(state, word);
         put(state, 'data-kind', kind);
-        say(words, [last.message, last.remedy].filter(Boolean).join(' '));
+        say(words, sentences([last.message, last.remedy]));
       }
       const present = people(status.session?.speakers);
       say(room, present && `In the room: ${present}`);

@@ -59,6 +59,11 @@ impl Air {
         self.tells_edge = true;
     }
 
+    /// Another session begins, from other sources. For how long the machine stood still was told.
+    pub(super) fn of_another_session(&self) -> Self {
+        Self { stood_still: self.stood_still, ..Self::default() }
+    }
+
     /// Another session begins: its media time lies elsewhere.
     pub(super) fn forget(&mut self) {
         self.placement = None;

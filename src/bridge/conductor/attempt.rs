@@ -12,7 +12,7 @@ use crate::session::{Switch, Why};
 use crate::source::{SourceContext, SourceEnd, SourceError, SourceFault};
 
 /// How long a source that was told to stop may take: longer than a connection in order, shorter than anybody waits.
-const STOPPING: Duration = Duration::from_secs(2);
+const STOPPING: Duration = Duration::from_secs(3);
 
 /// Why a path is not listened to any more.
 enum Over {
@@ -40,16 +40,17 @@ impl Conductor {
         match self.hear(token).await {
             // A source that heard of the end before us has not ended its session.
             Over::Ended(_) if token.is_cancelled() => Err(Box::new(Leave::Cancelled)),
+            // Its turn came while it was being let go, and its end says nothing of the session's.
+            Over::Ended(Ok(SourceEnd::Cancelled)) => Ok(Err(SourceError::transient("the source was just leaving"))),
             Over::Ended(result) => Ok(result),
             Over::Left(leave) => {
                 match leave {
                     Leave::Failover(switch) => self.take_over(index, switch),
                     Leave::Pinned if self.stays(index) => {}
-                    Leave::Pinned => {
-                        self.turn_to(self.attempts.index());
-                        self.stop(index).await;
-                    }
-                    _ => self.stop(index).await,
+                    // Nobody waits for its goodbyes: the other one is heard meanwhile.
+                    Leave::Pinned => self.sources[index].lane.let_go(),
+                    // Every path is stopped, all at once.
+                    Leave::Cancelled | Leave::Replaced(_) | Leave::Next(_) => {}
                 }
                 Err(Box::new(leave))
             }
@@ -63,9 +64,11 @@ impl Conductor {
             return;
         }
         if self.sources[index].lane.gives {
-            return self.take_over(before, Switch { to: index, why: Why::Pinned });
+            let why = if self.attempts.pinned() == Some(index) { Why::Pinned } else { Why::Lost };
+            return self.take_over(before, Switch { to: index, why });
         }
         self.heard = index;
+        self.view.speakers = self.sources[index].lane.speakers.now();
         self.share_resume(before, index);
         self.air.aired.clear();
         self.sources.iter_mut().for_each(|slot| slot.lane.forget_place());
@@ -135,11 +138,11 @@ impl Conductor {
         };
         let slot = &mut self.sources[index];
         slot.archive.end_capture();
-        slot.lane.end(Instant::now());
         let result = ended.and_then(|(source, result)| {
             slot.put(source);
             result
         });
+        slot.lane.end(Instant::now(), result.as_ref().err().map(|error| error.class));
         if index != self.attempts.index() {
             self.on_standby_ended(index, &result);
         }
@@ -158,10 +161,10 @@ impl Conductor {
         let (sender, events) = mpsc::channel(64);
         let stop = token.child_token();
         let context = SourceContext {
-            events: sender,
-            token: stop.clone(),
-            clock: self.handles.clock.clone(),
             resume: self.sources[index].lane.resume.clone(),
+            unhurried: self.is_aligned(),
+            level_speakers: self.sources[index].levelled,
+            ..SourceContext::new(sender, stop.clone(), self.handles.clock.clone())
         };
         tracing::info!(source = source.describe(), "Source starts.");
         let task = tokio::spawn(async move {
@@ -173,10 +176,6 @@ impl Conductor {
     }
 
     /// Stops the attempt of a path, if one runs. What it has in hand belongs into the recording.
-    pub(super) async fn stop(&mut self, index: usize) {
-        self.stop_until(index, tokio::time::Instant::now() + STOPPING).await;
-    }
-
     async fn stop_until(&mut self, index: usize, deadline: tokio::time::Instant) {
         let Some(running) = &self.sources[index].lane.running else { return };
         running.stop.cancel();
@@ -202,9 +201,7 @@ impl Conductor {
     /// Stops every path, all within the time of one: the session is over, or left.
     pub(super) async fn stop_all(&mut self) {
         for slot in &self.sources {
-            if let Some(running) = &slot.lane.running {
-                running.stop.cancel();
-            }
+            slot.lane.let_go();
         }
         let deadline = tokio::time::Instant::now() + STOPPING;
         for index in 0..self.sources.len() {

@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::SourceSlot;
 use crate::backoff::Backoff;
+use crate::bridge::speakers::Speakers;
 use crate::media::{PcmBlock, SAMPLE_RATE};
 use crate::program::Reserve;
 use crate::program::align::Shift;
-use crate::session::Path;
-use crate::source::{ResumePoint, SessionInfo, Source, SourceEnd, SourceError, SourceEvent};
+use crate::session::{Path, operator_pause};
+use crate::source::{ResumePoint, SessionInfo, Source, SourceEnd, SourceError, SourceEvent, SourceFault};
 
 /// What is kept of a path that stands by: its lag behind another one may be 40 s, and 5 s must be common to both.
 pub(super) const RESERVE: u64 = SAMPLE_RATE as u64 * 45;
@@ -70,6 +71,8 @@ pub(super) struct Lane {
     pub(super) running: Option<Running>,
     /// What it says of its session.
     pub(super) info: Option<SessionInfo>,
+    /// Who is on stage, as it says. A room says so only when that changes.
+    pub(super) speakers: Speakers,
     /// Where it goes on after a restart.
     pub(super) resume: Option<ResumePoint>,
     /// Its last audio, by media time.
@@ -99,6 +102,8 @@ pub(super) struct Lane {
     /// When it is tried again.
     pub(super) next_try: Option<Instant>,
     backoff: Backoff,
+    /// Attempts in a row that only the operator could have helped.
+    hopeless: u32,
 }
 
 impl Lane {
@@ -107,6 +112,7 @@ impl Lane {
         Self {
             running: None,
             info: None,
+            speakers: Speakers::default(),
             resume: None,
             reserve: Reserve::new(RESERVE),
             newest: None,
@@ -124,23 +130,41 @@ impl Lane {
             slack: None,
             next_try: None,
             backoff: Backoff::new(Duration::from_secs(2), Duration::from_secs(60)),
+            hopeless: 0,
         }
     }
 
     /// An attempt begins: its media time may lie elsewhere than before.
     pub(super) fn begin(&mut self, running: Running, now: Instant) {
         self.running = Some(running);
+        self.speakers = Speakers::default();
         self.reserve.clear();
         (self.edge, self.piece, self.gives, self.since) = (None, 0, false, now);
         self.forget_place();
     }
 
-    /// The attempt is over; the next one has its turn after a pause.
-    pub(super) fn end(&mut self, now: Instant) {
+    /// The attempt is over, with this fault if with any; the next one has its turn after a pause. A host who took the
+    /// seat away, and a platform that has had enough, are left alone for as long as they want.
+    pub(super) fn end(&mut self, now: Instant, fault: Option<SourceFault>) {
         self.running = None;
         self.gives = false;
         self.forget_place();
-        self.next_try = Some(now + self.backoff.next_delay());
+        let least = match fault {
+            Some(SourceFault::RateLimited(wait)) => wait,
+            Some(SourceFault::Operator | SourceFault::Gone) => {
+                self.hopeless += 1;
+                operator_pause(self.hopeless)
+            }
+            Some(SourceFault::Transient) | None => Duration::ZERO,
+        };
+        self.next_try = Some(now + self.backoff.next_delay().max(least));
+    }
+
+    /// Ends its attempt; it takes the time that it needs to leave as it should.
+    pub(super) fn let_go(&self) {
+        if let Some(running) = &self.running {
+            running.stop.cancel();
+        }
     }
 
     /// Where it lies is not known any more.
@@ -198,14 +222,15 @@ impl Lane {
         self.since = now;
         self.piece = self.piece.max(block.samples.len() as u64);
         self.backoff.reset();
+        self.hopeless = 0;
     }
 
-    /// How it is doing.
+    /// How it is doing. One that is leaving is not to be heard any more, whatever it still gives.
     pub(super) fn path(&self, continuous: bool, now: Instant) -> Path {
         let patience = if continuous { PATIENCE } else { self.lasts() + PIECE_LATE };
         let well = self.gives_since.is_some_and(|at| now.saturating_duration_since(at) >= WELL_AFTER);
         Path {
-            gives: self.running.is_some() && self.gives && well,
+            gives: self.gives && well && self.running.as_ref().is_some_and(|running| !running.stop.is_cancelled()),
             quiet: now.saturating_duration_since(self.since),
             patience,
             silent: self.silent_from.is_some(),
@@ -272,14 +297,20 @@ mod tests {
         assert!(!lane.find(15 * S, now), "nothing is left of what was known");
     }
 
-    #[tokio::test]
-    async fn the_last_words_of_a_path_are_no_recovery() {
-        let began = Instant::now();
-        let at = |ms: u64| began + Duration::from_millis(ms);
+    /// A path whose attempt runs, and what ends that.
+    fn running(began: Instant) -> (Lane, tokio::task::AbortHandle) {
         let mut lane = Lane::new(began);
         let task = tokio::spawn(std::future::pending::<Attempted>());
         let (stop, abort) = (CancellationToken::new(), task.abort_handle());
         lane.begin(Running { events: mpsc::channel(1).1, task, stop }, began);
+        (lane, abort)
+    }
+
+    #[tokio::test]
+    async fn the_last_words_of_a_path_are_no_recovery() {
+        let began = Instant::now();
+        let at = |ms: u64| began + Duration::from_millis(ms);
+        let (mut lane, abort) = running(began);
         let block = PcmBlock { media_time: 0, samples: vec![[0.0; 2]; 1024] };
         let healthy = |lane: &Lane, ms: u64| lane.path(true, at(ms)).is_healthy();
         for ms in (100..1_000).step_by(100) {
@@ -295,12 +326,51 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_path_that_is_leaving_is_not_gone_over_to() {
+        let began = Instant::now();
+        let (mut lane, abort) = running(began);
+        let block = PcmBlock { media_time: 0, samples: vec![[0.0; 2]; 1024] };
+        (0..10).for_each(|n| lane.give(&block, began + Duration::from_millis(n * 100)));
+        let healthy = |lane: &Lane| lane.path(true, began + Duration::from_secs(1)).is_healthy();
+        assert!(healthy(&lane));
+        lane.let_go();
+        assert!(!healthy(&lane));
+        abort.abort();
+    }
+
+    #[test]
+    fn a_host_who_wants_to_be_left_alone_is() {
+        let now = Instant::now();
+        let seconds = |lane: &Lane| lane.next_try.map(|at| at.saturating_duration_since(now).as_secs());
+        let limited = Some(SourceFault::RateLimited(Duration::from_secs(600)));
+        let (operator, transient) = (Some(SourceFault::Operator), Some(SourceFault::Transient));
+        let mut lane = Lane::new(now);
+        for (fault, least, most) in [
+            (limited, 600, 600),
+            (operator, 30, 30),
+            (operator, 60, 60),
+            (Some(SourceFault::Gone), 120, 120),
+            (operator, 240, 240),
+            (operator, 300, 300),
+            (transient, 48, 60),
+            (None, 48, 60),
+        ] {
+            lane.end(now, fault);
+            assert!(
+                seconds(&lane).is_some_and(|wait| (least..=most).contains(&wait)),
+                "{fault:?}: {:?}",
+                seconds(&lane)
+            );
+        }
+        lane.give(&PcmBlock { media_time: 0, samples: vec![[0.0; 2]; 1024] }, now);
+        lane.end(now, operator);
+        assert_eq!(seconds(&lane), Some(30), "it was well meanwhile");
+    }
+
+    #[tokio::test]
     async fn a_path_of_long_pieces_is_well_between_them() {
         let began = Instant::now();
-        let mut lane = Lane::new(began);
-        let task = tokio::spawn(std::future::pending::<Attempted>());
-        let (stop, abort) = (CancellationToken::new(), task.abort_handle());
-        lane.begin(Running { events: mpsc::channel(1).1, task, stop }, began);
+        let (mut lane, abort) = running(began);
         let block = PcmBlock { media_time: 0, samples: vec![[0.0; 2]; 1024] };
         for piece in 0..5 {
             let came = began + Duration::from_millis(3_100 * piece);

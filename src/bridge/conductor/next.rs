@@ -2,7 +2,6 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::air::Air;
 use super::hunt::{Doing, Hunt, Hunting, hunting};
 use super::{Conductor, Following, SourceSlot, Word};
 use crate::session::{Attempts, Session, SessionState, Switch};
@@ -125,8 +124,7 @@ impl Conductor {
         self.heard = 0;
         self.attempts = Attempts::new(1);
         self.session = Session::default();
-        self.air = Air::default();
-        self.speakers = Default::default();
+        self.air = self.air.of_another_session();
         self.hunt = None;
         self.last_error = None;
         self.given_at = self.handles.clock.now();

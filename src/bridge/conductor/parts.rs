@@ -33,6 +33,8 @@ pub(in crate::bridge) struct SourceSlot {
     search: Option<SharedSearch>,
     /// Whether it is connected while another is heard.
     warm: bool,
+    /// Whether quiet and loud speakers are brought together.
+    pub(super) levelled: bool,
     /// Whether it is lost if it is not read.
     continuous: bool,
     /// The session that it will be, where that is known beforehand.
@@ -54,6 +56,7 @@ impl SourceSlot {
             delay,
             search,
             warm: false,
+            levelled: false,
             continuous: source.is_continuous(),
             session: source.session_id(),
             archive: Archive::closed(),
@@ -66,6 +69,11 @@ impl SourceSlot {
     /// The same, connected while another is heard if `warm`.
     pub(in crate::bridge) fn standing_by(self, warm: bool) -> Self {
         Self { warm, ..self }
+    }
+
+    /// The same, with quiet and loud speakers brought together if `levelled`.
+    pub(in crate::bridge) fn levelled(self, levelled: bool) -> Self {
+        Self { levelled, ..self }
     }
 
     /// Whether it is connected while another is heard.

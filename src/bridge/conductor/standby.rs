@@ -112,7 +112,7 @@ impl Conductor {
             let due = slot.lane.next_try.is_none_or(|at| at <= now);
             match (&slot.lane.running, wanted) {
                 (None, true) if due => drop(self.start(index, token)),
-                (Some(running), false) => running.stop.cancel(),
+                (Some(_), false) => slot.lane.let_go(),
                 _ => {}
             }
         }
@@ -132,6 +132,7 @@ impl Conductor {
                 let end = segment.media_time + segment.duration as i64;
                 let pair = segment.program_date_time.map(|at| (at, segment.media_time));
                 slot.remember(segment.sequence, end, pair);
+                slot.lane.speakers.on_facts(&segment.facts);
                 slot.archive.segment(&segment);
             }
             SourceEvent::Missing(span) => {
@@ -142,7 +143,10 @@ impl Conductor {
             SourceEvent::Capture(bytes) => slot.archive.capture(bytes),
             SourceEvent::Audio(block) => self.keep(index, &block),
             SourceEvent::Notice(notice) => self.on_notice(notice),
-            SourceEvent::Speakers(speakers) => slot.archive.speakers(&speakers),
+            SourceEvent::Speakers(speakers) => {
+                slot.archive.speakers(&speakers);
+                slot.lane.speakers.on_room(&speakers);
+            }
             SourceEvent::Stem(packet) => slot.archive.stem(packet),
             SourceEvent::DecodeErrors { .. } | SourceEvent::Stalled { .. } => {}
         }

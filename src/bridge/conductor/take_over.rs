@@ -132,6 +132,7 @@ impl Conductor {
         if let Some(info) = self.sources[to].lane.info.clone() {
             self.view.info = info;
         }
+        self.view.speakers = self.sources[to].lane.speakers.now();
         self.publish_anchor();
         self.tell_switch(from, switch, held);
         self.publish();

@@ -13,8 +13,8 @@ use crate::bridge::protocol::live::PUBLIC_DELAY_MAX;
 use crate::media::ProgramTime;
 use crate::status::ShowState;
 
-/// How long the conductor may take to stop: its source has 2 s.
-const STOPPING: Duration = Duration::from_secs(3);
+/// How long the conductor may take to stop: its sources have 3 s.
+const STOPPING: Duration = Duration::from_secs(4);
 
 /// How long the end waits for old recordings to be deleted: a disk that hangs holds no show.
 const TIDYING: Duration = Duration::from_secs(20);

@@ -10,8 +10,11 @@ use super::model::{Leaving, Model};
 use crate::alert::Level;
 use crate::cli::output::budget;
 use crate::cli::plain::time_of_day;
-use crate::cli::words::{clean, clock, count, fit, output_state, show_state, size, whole};
-use crate::status::{OutputState, OutputStatus, ProgramStatus, SessionStatus, ShowState, ShowStatus};
+use crate::cli::words::{clean, clock, count, fit, output_state, show_state, size, source_state, whole};
+use crate::status::{OutputState, OutputStatus, ProgramStatus, SessionStatus, ShowState, ShowStatus, SourceStatus};
+
+/// Sources that are listed.
+const SOURCES: usize = 4;
 
 /// The platform's level above which somebody talks.
 const TALKING: u32 = 8;
@@ -55,6 +58,16 @@ impl Palette {
             OutputState::Connecting => Color::Yellow,
             OutputState::Backoff => Color::Red,
             OutputState::Stopped => Color::Gray,
+        })
+    }
+
+    fn source(self, source: &SourceStatus) -> Style {
+        self.paint(match (source.active, source.connected, source.healthy) {
+            (true, true, true) => Color::Green,
+            (true, ..) => Color::Red,
+            (false, true, true) => Color::Reset,
+            (false, true, false) => Color::Yellow,
+            (false, false, _) => Color::Gray,
         })
     }
 
@@ -103,6 +116,10 @@ fn show<'a>(model: &'a Model, status: &'a ShowStatus, area: Rect, palette: Palet
     lines.push(rule("Sound", width, palette));
     lines.extend(sound(&status.program, width, palette));
     lines.push(speakers(status.session.as_ref(), width));
+    if status.sources.len() > 1 {
+        lines.push(rule("Sources", width, palette));
+        lines.extend(sources(&status.sources, width, palette));
+    }
     lines.push(rule("Outputs", width, palette));
     lines.extend(outputs(&status.outputs, width, height.saturating_sub(lines.len() + 5), palette));
     lines.push(rule("Recording", width, palette));
@@ -178,6 +195,27 @@ fn speakers<'a>(session: Option<&SessionStatus>, width: usize) -> Line<'a> {
         (true, present) => format!("Nobody talks; {present} on stage"),
     };
     Line::from(fit(&line, width))
+}
+
+/// Every path to the space, the best first.
+fn sources<'a>(sources: &[SourceStatus], width: usize, palette: Palette) -> Vec<Line<'a>> {
+    use unicode_width::UnicodeWidthStr;
+    let longest = sources.iter().map(|source| clean(&source.name).width()).max().unwrap_or_default();
+    let columns = longest.min(width.saturating_sub(24));
+    let line = |source: &SourceStatus| {
+        let pinned = if source.pinned { ", pinned" } else { "" };
+        let state = fit(&format!("{}{pinned}", source_state(source)), width.saturating_sub(columns + 2));
+        Line::from(vec![
+            Span::raw(padded(&source.name, columns)),
+            Span::raw("  "),
+            Span::styled(state, palette.source(source)),
+        ])
+    };
+    let mut lines: Vec<Line<'a>> = sources.iter().take(SOURCES).map(line).collect();
+    if sources.len() > SOURCES {
+        lines.push(Line::styled(fit(&format!("and {} more", sources.len() - SOURCES), width), palette.faint()));
+    }
+    lines
 }
 
 fn outputs<'a>(outputs: &[OutputStatus], width: usize, room: usize, palette: Palette) -> Vec<Line<'a>> {

@@ -127,6 +127,33 @@ fn a_live_show_fits_on_the_smallest_terminal() {
     assert_eq!(rows[15], "q or Ctrl-C: end the show");
 }
 
+fn a_source(name: &str) -> SourceStatus {
+    SourceStatus { name: name.into(), active: false, pinned: false, connected: true, healthy: true, aligned: false }
+}
+
+#[test]
+fn where_the_sound_may_come_from_is_told_once_there_is_a_choice() {
+    let mut status = a_status();
+    status.sources = vec![SourceStatus { active: true, ..a_source("a speaker's seat in Space 1kDOproYGLeYV") }];
+    assert!(!rows(&a_model(status.clone()), 80, 24, true).0.concat().contains("Sources"));
+    let aligned = SourceStatus { aligned: true, ..a_source("Space 1kDOproYGLeYV") };
+    status.sources.push(aligned);
+    let (wide, _) = rows(&a_model(status.clone()), 80, 24, true);
+    assert!(wide[6].starts_with("── Sources"), "{wide:#?}");
+    assert_eq!(wide[7], "a speaker's seat in Space 1kDOproYGLeYV  on the air");
+    assert_eq!(wide[8], "Space 1kDOproYGLeYV                      standing by, aligned");
+    let (small, _) = rows(&a_model(status.clone()), 60, 16, true);
+    assert_eq!(small[7], "a speaker's seat in Space 1kDOproYG…  on the air");
+    assert!(small[13].starts_with("── Events") && small[14].contains("The server refused"), "{small:#?}");
+
+    status.sources[0] = SourceStatus { connected: false, healthy: false, ..a_source("x") };
+    status.sources[1] = SourceStatus { active: true, pinned: true, healthy: false, ..a_source("\x1b[2J\u{202e}y") };
+    status.sources.extend((0..4).map(|_| SourceStatus { healthy: false, ..a_source("z") }));
+    let (bad, _) = rows(&a_model(status), 80, 24, true);
+    assert_eq!(bad[7..10], ["x      not connected", " [2Jy  no sound, pinned", "z      standing by, no sound"]);
+    assert_eq!(bad[11], "and 2 more");
+}
+
 #[test]
 fn nothing_is_cut_on_a_wide_terminal() {
     let (rows, _) = rows(&a_model(a_status()), 120, 30, true);

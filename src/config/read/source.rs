@@ -41,8 +41,10 @@ fn source(mut section: Section<'_>, base: &Path, known: Known<'_>) -> Option<Sou
         }
     };
     let standby = standby(&mut section);
+    let is_room = kind.as_ref().is_some_and(SourceKind::is_room);
+    let level = is_room.then(|| section.flag("level_speakers")).flatten();
     section.finish();
-    Some(SourceConfig { kind: kind?, delay, standby })
+    Some(SourceConfig { kind: kind?, delay, standby, level_speakers: level.unwrap_or(false) })
 }
 
 fn standby(section: &mut Section<'_>) -> Standby {

@@ -8,7 +8,7 @@ mod source;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
@@ -94,11 +94,20 @@ pub(super) struct ShowDraft {
     #[serde(default, deserialize_with = "secret")]
     #[schema(value_type = Option<String>, write_only)]
     token: Option<Secret>,
+    /// A Janus gateway's one secret for all.
+    #[serde(default, deserialize_with = "secret")]
+    #[schema(value_type = Option<String>, write_only)]
+    api_secret: Option<Secret>,
     /// How to sit in a Space: `listener`, or `speaker` on the stage, muted.
     seat: Option<String>,
     /// Listens to the Space's public path too, which takes over when the speaker's seat is lost.
     #[serde(default)]
     listen_too: bool,
+    /// What counts more when one of the two paths of `listen_too` takes over from the other: `aligned` loses nothing,
+    /// `low-latency` is early.
+    failover: Option<String>,
+    /// How much later than it could be such a show goes out in `aligned`, such as `20s`.
+    failover_delay: Option<String>,
     /// On what ground the show is carried on, such as `The host agreed.`
     consent: Option<String>,
     /// Whether it goes on the air at once.
@@ -142,16 +151,22 @@ impl ShowDraft {
             self.name = name.map(str::to_owned);
         }
         let mut keys = std::mem::take(&mut self.keys);
-        let text = match (self.toml.take(), &self.link) {
-            (Some(text), None) => text,
-            (None, Some(_)) => self.write(roster, &mut keys)?,
+        let (text, link_name) = match (self.toml.take(), &self.link) {
+            (Some(text), None) => (text, None),
+            (None, Some(_)) => {
+                let (text, name) = self.write(roster, &mut keys)?;
+                (text, Some(name))
+            }
             _ => return Err(Problem::new("bad-request", "Send either link or toml.")),
         };
-        let config = roster.read(&text).map_err(|faults| Problem::faulty(&faults))?;
+        let of_sources = self.of_sources();
+        // They are put there once it is sure that there will be such a show.
+        let file = |(key, _): &(&str, Secret)| Some(cookie_file(roster.folders(), link_name.as_deref()?, key));
+        let awaited: Vec<PathBuf> = of_sources.iter().filter_map(file).collect();
+        let config = roster.read(&text, &awaited).map_err(|faults| Problem::faulty(&faults))?;
         if name.is_some_and(|name| name != config.show.name) {
             return Err(Problem::new("bad-request", "A show keeps its name: make another one for another name."));
         }
-        let of_sources = self.of_sources();
         let faults = foreign(&config, roster, &of_sources);
         if !faults.is_empty() {
             return Err(Problem::faulty(&faults));
@@ -163,13 +178,13 @@ impl ShowDraft {
     /// The secrets of its sources. One cookie alone is no login.
     fn of_sources(self) -> Vec<(&'static str, Secret)> {
         let login = self.auth_token.zip(self.ct0).map(|(token, ct0)| [("auth_token", token), ("ct0", ct0)]);
-        let others = [("pin", self.pin), ("token", self.token)];
+        let others = [("pin", self.pin), ("token", self.token), ("api_secret", self.api_secret)];
         let others = others.into_iter().filter_map(|(key, secret)| Some((key, secret?)));
         login.into_iter().flatten().chain(others).collect()
     }
 
-    /// Writes the fields as a configuration; the keys of its outputs are put to `keys`.
-    fn write(&self, roster: &Roster, keys: &mut BTreeMap<String, Secret>) -> Answer<String> {
+    /// Writes the fields as a configuration, and says the show's name; the keys of its outputs are put to `keys`.
+    fn write(&self, roster: &Roster, keys: &mut BTreeMap<String, Secret>) -> Answer<(String, String)> {
         let link = self.link.as_deref().unwrap_or_default();
         let (found, kind) = roster.planner().link(link).map_err(|faults| Problem::faulty(&faults))?;
         let name = self.name.clone().unwrap_or(found);
@@ -191,6 +206,9 @@ impl ShowDraft {
         let sources = sources.map_err(|problem| Problem::faulty(&[problem]))?;
         let mut file =
             Table::from_iter([("show".to_owned(), Value::Table(show)), ("source".to_owned(), Value::Array(sources))]);
+        if let Some(failover) = self.failover().map_err(|problem| Problem::faulty(&[problem]))? {
+            file.insert("failover".to_owned(), Value::Table(failover));
+        }
         let outputs: Vec<Value> = self.outputs.iter().map(|output| Value::Table(output.write(keys))).collect();
         if !outputs.is_empty() {
             file.insert("output".to_owned(), Value::Array(outputs));
@@ -199,7 +217,8 @@ impl ShowDraft {
             let off = Table::from_iter([("enabled".to_owned(), Value::Boolean(false))]);
             file.insert("recording".to_owned(), Value::Table(off));
         }
-        toml::to_string(&file).map_err(|error| Problem::new("internal", error.to_string()))
+        let text = toml::to_string(&file).map_err(|error| Problem::new("internal", error.to_string()))?;
+        Ok((text, name))
     }
 
     fn source(&self, kind: &SourceKind, name: &str, folders: &Folders, cookies: Option<&Path>) -> Table {
@@ -257,7 +276,7 @@ fn put(table: &mut Table, key: &str, value: Option<&String>) {
     }
 }
 
-fn cookie_file(folders: &Folders, show: &str, cookie: &str) -> std::path::PathBuf {
+fn cookie_file(folders: &Folders, show: &str, cookie: &str) -> PathBuf {
     // No output's name has a point in it.
     folders.keys_folder(show).join(format!("{cookie}.x"))
 }
@@ -292,7 +311,7 @@ fn foreign(config: &ShowConfig, roster: &Roster, given: &[(&'static str, Secret)
             SourceKind::Uri { uri } => refuse("the address of a source", uri.scheme() == "file"),
             SourceKind::Whep { token, .. } => refuse("the secret of a source", !own("token", token)),
             SourceKind::Janus { pin, token, api_secret, .. } => {
-                let is_own = own("pin", pin) && own("token", token) && api_secret.is_none();
+                let is_own = own("pin", pin) && own("token", token) && own("api_secret", api_secret);
                 refuse("the secret of a source", !is_own);
             }
             SourceKind::Tone { .. } => {}

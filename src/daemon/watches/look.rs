@@ -189,7 +189,7 @@ impl Watches {
         let ward = self.roster.get(show).ok_or("there is no such show any more")?;
         let view = ward.view();
         let session = view.status.as_ref().and_then(|status| status.session.as_ref());
-        if view.on_the_air && session.is_some_and(|session| session.id == space) {
+        if view.on_the_air && session.is_some_and(|session| x_space::is_session_of(&session.id, space)) {
             self.remember(show, space);
             return Ok(());
         }

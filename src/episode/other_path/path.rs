@@ -97,7 +97,11 @@ impl<'a> Path<'a> {
         loop {
             let position = decoded.position();
             let more = decoded.next(&mut block)?;
-            let Some(origin) = decoded.origin().filter(|_| more) else { return Ok(heard) };
+            if !more {
+                return Ok(heard);
+            }
+            // A stream of samples tells its place with its first ones, after it was opened.
+            let Some(origin) = decoded.origin() else { continue };
             let at = origin.saturating_add_unsigned(position).saturating_sub(span.start);
             for (n, [left, right]) in block.iter().enumerate() {
                 let place = usize::try_from(at.saturating_add(n as i64)).ok();

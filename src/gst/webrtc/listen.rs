@@ -5,14 +5,14 @@ use gstreamer::prelude::*;
 use gstreamer_webrtc::{WebRTCKind, WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection as Direction};
 use tokio::sync::mpsc;
 
-use super::{RtcEvent, SdpKind, Teller, describe, take_remote, track, watch};
+use super::{RtcEvent, SdpKind, Teller, describe, feedback, take_remote, track, watch};
 use crate::gst::{GstError, Hole, Pipeline, Template};
 
 const TEMPLATE: Template = Template::new("webrtc", include_str!("../../../pipelines/webrtc.launch"));
 
 /// What we can take: Opus, at the one clock rate that it has.
-const OPUS: &str =
-    "application/x-rtp,media=audio,encoding-name=OPUS,encoding-params=(string)2,clock-rate=48000,payload=111";
+const OPUS: &str = "application/x-rtp,media=audio,encoding-name=OPUS,encoding-params=(string)2,clock-rate=48000,\
+    payload=111,rtcp-fb-nack=true";
 
 /// A peer connection that only listens. Dropping it ends it.
 #[derive(Debug)]
@@ -30,16 +30,17 @@ impl RtcListener {
     pub fn new(latency_ms: u32, events: mpsc::Sender<RtcEvent>) -> Result<Self, GstError> {
         let pipeline = TEMPLATE.build(&[("latency", Hole::Int(i64::from(latency_ms)))])?;
         let rtc: gst::Element = pipeline.element("rtc")?;
-        let teller = Teller { events };
+        let teller = Teller::new(events);
         watch(&rtc, &teller);
         rtc.connect("on-new-transceiver", false, |values| {
             let transceiver = values.get(1)?.get::<WebRTCRTPTransceiver>().ok()?;
             // A picture that the other side offers is refused before a byte of it comes.
             let is_audio = transceiver.kind() == WebRTCKind::Audio;
             transceiver.set_property("direction", if is_audio { Direction::Recvonly } else { Direction::Inactive });
+            transceiver.set_property("do-nack", true);
             None
         });
-        prepare_buffers(&rtc);
+        prepare_parts(&rtc);
         let told = teller.clone();
         rtc.connect_pad_added(move |rtc, pad| {
             if pad.direction() == gst::PadDirection::Src
@@ -111,12 +112,16 @@ impl RtcListener {
     }
 }
 
-/// Every jitter buffer gives its first packets out as soon as two follow each other.
-fn prepare_buffers(rtc: &gst::Element) {
+/// Every jitter buffer gives its first packets out as soon as two follow each other; what is lost is asked for at once.
+fn prepare_parts(rtc: &gst::Element) {
     let Some(bin) = rtc.downcast_ref::<gst::Bin>() else { return };
-    bin.connect_deep_element_added(|_, _, element| {
-        if element.factory().is_some_and(|factory| factory.name() == "rtpjitterbuffer") {
+    bin.connect_deep_element_added(|_, _, element| match element.factory().map(|factory| factory.name()).as_deref() {
+        Some("rtpjitterbuffer") => {
             element.set_property("faststart-min-packets", 2_u32);
+            // What is lost is known when the next packet comes. Expecting each by the clock wakes a thread for each.
+            element.set_property("rtx-next-seqnum", false);
         }
+        Some("rtpsession") => feedback::at_once(element),
+        _ => {}
     });
 }

@@ -11,6 +11,10 @@ use crate::media::StereoSample;
 
 const TEMPLATE: Template = Template::new("webrtc_publish", include_str!("../../../pipelines/webrtc_publish.launch"));
 
+/// The same with a small test picture beside the sound.
+const WITH_CAMERA: Template =
+    Template::new("webrtc_publish_camera", include_str!("../../../pipelines/webrtc_publish_camera.launch"));
+
 /// How a track is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublishFormat {
@@ -20,6 +24,8 @@ pub struct PublishFormat {
     pub bitrate: u32,
     /// Whether silence is sent as nearly nothing (DTX).
     pub dtx: bool,
+    /// Whether a picture is sent as well, as somebody of a rehearsal may.
+    pub camera: bool,
 }
 
 /// A peer connection that only sends. Dropping it ends it.
@@ -37,15 +43,21 @@ impl RtcPublisher {
     /// # Errors
     /// When an element is missing (with its package).
     pub fn new(format: PublishFormat, events: mpsc::Sender<RtcEvent>) -> Result<Self, GstError> {
-        let pipeline = TEMPLATE.build(&[
+        let sound = [
             ("channels", Hole::Int(i64::from(format.channels))),
             ("bitrate", Hole::Int(i64::from(format.bitrate))),
             // Named in the offer: a gateway cannot tell whose packets come otherwise.
             ("ssrc", Hole::Int(i64::from(fastrand::u32(1..u32::MAX)))),
             ("dtx", Hole::Word(if format.dtx { "true" } else { "false" })),
-        ])?;
+        ];
+        let pipeline = if format.camera {
+            let picture = [("picture_ssrc", Hole::Int(i64::from(fastrand::u32(1..u32::MAX))))];
+            WITH_CAMERA.build(&[sound.as_slice(), &picture].concat())?
+        } else {
+            TEMPLATE.build(&sound)?
+        };
         let (rtc, input) = (pipeline.element("rtc")?, pipeline.element("in")?);
-        let teller = Teller { events };
+        let teller = Teller::new(events);
         watch(&rtc, &teller);
         send_only(&rtc);
         Ok(Self { pipeline, rtc, input, teller })
@@ -88,8 +100,10 @@ impl RtcPublisher {
 fn send_only(rtc: &gst::Element) {
     use gstreamer::prelude::*;
     use gstreamer_webrtc::{WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection as Direction};
-    let first = rtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&0_i32]);
-    if let Some(first) = first {
-        first.set_property("direction", Direction::Sendonly);
+    for index in 0..2_i32 {
+        let one = rtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&index]);
+        if let Some(one) = one {
+            one.set_property("direction", Direction::Sendonly);
+        }
     }
 }

@@ -80,9 +80,12 @@ pub(super) async fn graphql(
     let variable = if by_id { "id" } else { "audio_space_id" };
     let variables: Value = serde_json::from_str(&query.variables).unwrap_or_default();
     let id = variables.get(variable).and_then(Value::as_str).unwrap_or_default();
-    let Some(found) = platform.lock().space(|space| space.id == id).map(|space| audio_space(platform, space)) else {
-        return Json(json!({"data": {"audioSpace": {}}})).into_response();
+    let found = {
+        let mut inner = platform.lock();
+        let narrow = inner.seats.narrow;
+        inner.space(|space| space.id == id).map(|space| audio_space(platform, space, narrow))
     };
+    let Some(found) = found else { return Json(json!({"data": {"audioSpace": {}}})).into_response() };
     let place = if by_id { "audioSpace" } else { "audio_space_by_rest_id" };
     let mut body = json!({"data": {place: found}});
     if !errors.is_null() {
@@ -282,10 +285,10 @@ fn refusal(status: StatusCode, code: u32, message: &str) -> Answer {
     (status, Json(error_body(code, message))).into_response()
 }
 
-fn audio_space(platform: &Platform, space: &AudioSpace) -> Value {
+fn audio_space(platform: &Platform, space: &AudioSpace, narrow: bool) -> Value {
     let guests = &platform.args.guests;
     json!({
-        "metadata": metadata(space),
+        "metadata": metadata(space, narrow),
         "is_subscribed": false,
         "participants": {
             "total": 3 + guests.len(),
@@ -297,7 +300,7 @@ fn audio_space(platform: &Platform, space: &AudioSpace) -> Value {
     })
 }
 
-fn metadata(space: &AudioSpace) -> Value {
+fn metadata(space: &AudioSpace, narrow: bool) -> Value {
     let names = json!({"name": space.host, "screen_name": space.host});
     let place = if space.legacy_names { "legacy" } else { "core" };
     let mut metadata = json!({
@@ -313,7 +316,7 @@ fn metadata(space: &AudioSpace) -> Value {
         "is_locked": false,
         "is_muted": false,
         "conversation_controls": 0,
-        "narrow_cast_space_type": 0,
+        "narrow_cast_space_type": if narrow { 2 } else { 0 },
         "total_live_listeners": 3,
         "disallow_join": false,
     });

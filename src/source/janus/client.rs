@@ -103,6 +103,13 @@ impl Session {
         answer["data"]["id"].as_u64().ok_or(JanusError::Odd("no handle"))
     }
 
+    /// Gives a handle back, and ends its connection. Nothing can be done where that fails.
+    pub async fn detach(&self, handle: u64) {
+        if let Err(error) = self.ask(Some(handle), json!({"janus": "detach"})).await {
+            tracing::debug!(%error, "A gateway's handle was not given back.");
+        }
+    }
+
     /// Says something to a handle's plugin; what comes of it comes with the poll.
     ///
     /// # Errors

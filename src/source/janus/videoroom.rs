@@ -1,7 +1,7 @@
-//! Who publishes in a videoroom, and what to ask for next so that all of them are heard. Pure: messages in, requests out.
+//! Who publishes in a videoroom, and how it is spoken to. Pure: messages in, requests out.
 //!
-//! <https://janus.conf.meetecho.com/docs/videoroom.html>. One handle watches the room, another one hears every feed over one
-//! connection (Janus 1.x). Only audio is ever asked for.
+//! <https://janus.conf.meetecho.com/docs/videoroom.html>. One handle watches the room; what is heard is asked for by others
+//! (`hearing`). Only audio is ever asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,12 +29,6 @@ pub struct Videoroom {
     pictures: bool,
     /// Whether the room has said who is there.
     entered: bool,
-    asked: BTreeSet<String>,
-    /// Whether the hearing handle is in the room, and whether it waits for the gateway.
-    joined: bool,
-    busy: bool,
-    /// Which feed is on which track.
-    tracks: BTreeMap<u32, String>,
 }
 
 #[derive(Debug)]
@@ -48,19 +42,7 @@ impl Videoroom {
     /// The room `room`, a number or a name.
     pub fn new(room: &str, pin: Option<String>) -> Self {
         let room = room.parse::<u64>().map_or_else(|_| json!(room), |number| json!(number));
-        Self {
-            room,
-            pin,
-            user: None,
-            private_id: Value::Null,
-            feeds: BTreeMap::new(),
-            pictures: false,
-            entered: false,
-            asked: BTreeSet::new(),
-            joined: false,
-            busy: false,
-            tracks: BTreeMap::new(),
-        }
+        Self { room, pin, user: None, private_id: Value::Null, feeds: BTreeMap::new(), pictures: false, entered: false }
     }
 
     /// The room of an X Space, whose name is always a text, for the account `user`: as twifork asks for it.
@@ -89,11 +71,11 @@ impl Videoroom {
         body
     }
 
-    /// Takes what the room says to the watching handle.
+    /// Takes what the room says to the watching handle; who has left.
     ///
     /// # Errors
     /// When the room is closed.
-    pub fn on_room(&mut self, data: &Value) -> Result<(), SourceError> {
+    pub fn on_room(&mut self, data: &Value) -> Result<Vec<String>, SourceError> {
         if data["videoroom"] == "destroyed" {
             return Err(SourceError::gone("the room was closed by the gateway"));
         }
@@ -108,14 +90,24 @@ impl Videoroom {
         for publisher in data["publishers"].as_array().into_iter().flatten() {
             self.publishes(publisher);
         }
-        for left in [&data["unpublished"], &data["leaving"]] {
-            if let Some(name) = name_of(left) {
-                self.feeds.remove(&name);
-                // Whoever comes back while the gateway still owes an answer is asked for again.
-                self.asked.remove(&name);
-            }
-        }
-        Ok(())
+        let left: Vec<String> = [&data["unpublished"], &data["leaving"]].into_iter().filter_map(name_of).collect();
+        left.iter().for_each(|name| self.forget(name));
+        Ok(left)
+    }
+
+    /// Whoever this is speaks no more, as far as is known.
+    pub fn forget(&mut self, name: &str) {
+        self.feeds.remove(name);
+    }
+
+    /// Who publishes.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.feeds.keys().cloned().collect()
+    }
+
+    /// The speaker of a feed.
+    pub fn speaker(&self, name: &str) -> Option<Speaker> {
+        self.feeds.get(name).map(|feed| feed.speaker.clone())
     }
 
     /// Whether the room said that nobody publishes.
@@ -146,70 +138,25 @@ impl Videoroom {
         self.feeds.insert(name, Feed { id: publisher["id"].clone(), mid, speaker });
     }
 
-    /// The next request of the hearing handle, if there is something to change and it is not waiting.
-    pub fn next_request(&mut self) -> Option<Value> {
-        if self.busy {
-            return None;
-        }
-        let wanted: BTreeSet<String> = self.feeds.keys().cloned().collect();
-        let stream = |name: &String| self.feeds.get(name).map(|feed| json!({"feed": feed.id, "mid": feed.mid}));
-        let fresh: Vec<Value> = wanted.difference(&self.asked).filter_map(stream).collect();
-        if fresh.is_empty() {
-            // Who left is taken off its track by the gateway itself.
-            self.asked = wanted;
-            return None;
-        }
-        self.asked = wanted;
-        self.busy = true;
-        if self.joined {
-            return Some(self.addressed(json!({"request": "update", "subscribe": fresh})));
-        }
-        self.joined = true;
-        let body = json!({"request": "join", "ptype": "subscriber", "room": self.room, "streams": fresh,
-            "private_id": self.private_id});
-        Some(self.with_pin(body))
+    /// What a handle says that hears nobody yet, so that it hears `names`.
+    pub fn join(&self, names: &BTreeSet<String>) -> Value {
+        self.with_pin(json!({"request": "join", "ptype": "subscriber", "room": self.room,
+            "streams": self.streams(names), "private_id": self.private_id}))
+    }
+
+    /// What a handle says so that it hears `names` too.
+    pub fn add(&self, names: &BTreeSet<String>) -> Value {
+        self.addressed(json!({"request": "update", "subscribe": self.streams(names)}))
+    }
+
+    fn streams(&self, names: &BTreeSet<String>) -> Vec<Value> {
+        let stream = |name| self.feeds.get(name).map(|feed| json!({"feed": feed.id, "mid": feed.mid}));
+        names.iter().filter_map(stream).collect()
     }
 
     /// What starts the media after a description was answered.
     pub fn start(&self) -> Value {
         self.addressed(json!({"request": "start"}))
-    }
-
-    /// Whether the gateway still owes an answer.
-    pub fn is_waiting(&self) -> bool {
-        self.busy
-    }
-
-    /// Takes what the room says to the hearing handle; `has_offer` if a description came with it.
-    pub fn on_hearing(&mut self, data: &Value, has_offer: bool) {
-        if let Some(streams) = data["streams"].as_array() {
-            self.tracks = streams.iter().filter_map(track_of).collect();
-        }
-        if has_offer {
-            self.busy = true;
-        } else if matches!(data["videoroom"].as_str(), Some("updated")) || data["started"] == "ok" {
-            self.busy = false;
-        }
-    }
-
-    /// The gateway did not give what was asked: a feed that left in the meantime is no fault.
-    pub fn on_refusal(&mut self, code: i64) -> bool {
-        const NO_SUCH_FEED: i64 = 428;
-        if code != NO_SUCH_FEED {
-            return false;
-        }
-        (self.busy, self.joined) = (false, !self.tracks.is_empty());
-        let heard: BTreeSet<String> = self.tracks.values().cloned().collect();
-        // Whoever was asked for and is not heard is asked for again when the room tells of them again.
-        self.feeds.retain(|name, _| heard.contains(name));
-        self.asked = heard;
-        true
-    }
-
-    /// Who speaks on which track.
-    pub fn seats(&self) -> BTreeMap<u32, Speaker> {
-        let seat = |(track, name): (&u32, &String)| Some((*track, self.feeds.get(name)?.speaker.clone()));
-        self.tracks.iter().filter_map(seat).collect()
     }
 }
 
@@ -230,7 +177,7 @@ pub fn refused(code: i64, reason: &str) -> SourceError {
     }
 }
 
-fn name_of(id: &Value) -> Option<String> {
+pub(super) fn name_of(id: &Value) -> Option<String> {
     match id {
         Value::Number(number) => Some(number.to_string()),
         Value::String(text) if text != "ok" && text.len() <= 200 => Some(text.clone()),
@@ -246,13 +193,6 @@ fn audio_of(publisher: &Value) -> Option<String> {
     (mid.len() <= MID_MAX).then(|| mid.to_owned())
 }
 
-fn track_of(stream: &Value) -> Option<(u32, String)> {
-    if stream["type"] != "audio" || stream["active"] == false {
-        return None;
-    }
-    Some((u32::try_from(stream["mindex"].as_u64()?).ok()?, name_of(&stream["feed_id"])?))
-}
-
 fn clean(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     name.chars().take(64).map(plain).collect()
@@ -264,35 +204,6 @@ mod tests {
 
     fn publisher(id: u64, kind: &str) -> Value {
         json!({"id": id, "display": "Some\nbody", "streams": [{"type": kind, "mid": "7"}]})
-    }
-
-    fn attached(tracks: &[(u32, u64)]) -> Value {
-        let stream =
-            |(index, feed): &(u32, u64)| json!({"type": "audio", "mindex": index, "feed_id": feed, "active": true});
-        json!({"videoroom": "attached", "streams": tracks.iter().map(stream).collect::<Vec<_>>()})
-    }
-
-    #[test]
-    fn all_who_are_there_are_asked_for_at_once_and_who_comes_later_after_that() {
-        let mut room = Videoroom::new("1234", Some("pin".to_owned()));
-        assert!(!room.offers_pictures() && !room.is_empty());
-        assert_eq!(room.next_request(), None);
-        let joined = json!({"videoroom": "joined", "private_id": 5,
-            "publishers": [publisher(1, "audio"), publisher(2, "audio"), publisher(3, "video")]});
-        room.on_room(&joined).expect("a room");
-        assert!(room.offers_pictures());
-        let first = room.next_request().expect("a request");
-        assert_eq!(first["streams"], json!([{"feed": 1, "mid": "7"}, {"feed": 2, "mid": "7"}]));
-        assert_eq!((&first["pin"], &first["private_id"], &first["room"]), (&json!("pin"), &json!(5), &json!(1234)));
-        room.on_room(&json!({"publishers": [publisher(4, "audio")]})).expect("a room");
-        assert_eq!(room.next_request(), None, "one exchange at a time");
-        room.on_hearing(&attached(&[(0, 1), (1, 2)]), true);
-        assert_eq!(room.next_request(), None);
-        room.on_hearing(&json!({"started": "ok"}), false);
-        let second = room.next_request().expect("a request");
-        assert_eq!(second, json!({"request": "update", "subscribe": [{"feed": 4, "mid": "7"}]}));
-        assert_eq!(room.seats()[&1].id, "2");
-        assert_eq!(room.seats()[&1].name, "Some body");
     }
 
     #[test]
@@ -311,41 +222,11 @@ mod tests {
             publisher(2, json!({"display": "1xyz"})),
         ];
         room.on_room(&json!({"publishers": people})).expect("a room");
-        let join = room.next_request().expect("a request");
+        let join = room.join(&room.names());
         assert_eq!((&join["periscope_user_id"], &join["room"]), (&json!("1me"), &json!("1234567890123")));
         assert_eq!(room.start()["periscope_user_id"], "1me");
-        room.on_hearing(&attached(&[(0, 1), (1, 2)]), true);
-        let ids: Vec<String> = room.seats().into_values().map(|speaker| speaker.id).collect();
+        let ids: Vec<String> = ["1", "2"].into_iter().filter_map(|name| room.speaker(name)).map(|it| it.id).collect();
         assert_eq!(ids, ["1abc", "1xyz"]);
-    }
-
-    #[test]
-    fn who_leaves_is_heard_no_more_and_is_heard_again_on_return() {
-        let mut room = Videoroom::new("a room", None);
-        room.on_room(&json!({"publishers": [publisher(1, "audio")]})).expect("a room");
-        assert!(room.next_request().is_some());
-        room.on_hearing(&attached(&[(0, 1)]), true);
-        room.on_hearing(&json!({"started": "ok"}), false);
-        room.on_room(&json!({"unpublished": 1})).expect("a room");
-        assert!(room.seats().is_empty());
-        assert_eq!(room.next_request(), None);
-        room.on_room(&json!({"publishers": [publisher(1, "audio")]})).expect("a room");
-        assert_eq!(room.next_request().expect("a request")["request"], "update");
-    }
-
-    #[test]
-    fn who_comes_back_while_the_gateway_is_busy_is_asked_for_again() {
-        let mut room = Videoroom::new("1", None);
-        let both = json!({"publishers": [publisher(1, "audio"), publisher(2, "audio")]});
-        room.on_room(&both).expect("a room");
-        assert!(room.next_request().is_some());
-        room.on_hearing(&attached(&[(0, 1), (1, 2)]), true);
-        room.on_room(&json!({"leaving": 1})).expect("a room");
-        room.on_room(&json!({"publishers": [publisher(1, "audio")]})).expect("a room");
-        assert_eq!(room.next_request(), None);
-        room.on_hearing(&json!({"started": "ok"}), false);
-        let again = room.next_request().expect("a request");
-        assert_eq!(again["subscribe"], json!([{"feed": 1, "mid": "7"}]));
     }
 
     #[test]
@@ -353,18 +234,6 @@ mod tests {
         let mut room = Videoroom::new("1", None);
         let kicked = json!({"videoroom": "event", "room": 1, "leaving": "ok", "reason": "kicked"});
         assert!(!room.on_room(&kicked).expect_err("an end").is_permanent());
-    }
-
-    #[test]
-    fn a_feed_that_left_before_it_was_had_does_not_end_the_room() {
-        let mut room = Videoroom::new("1", None);
-        room.on_room(&json!({"publishers": [publisher(1, "audio")]})).expect("a room");
-        assert!(room.next_request().is_some());
-        assert!(room.on_refusal(428) && !room.is_waiting());
-        room.on_room(&json!({"publishers": [publisher(2, "audio")]})).expect("a room");
-        assert_eq!(room.next_request().expect("a request")["request"], "join");
-        assert!(!room.on_refusal(465));
-        assert!(room.on_room(&json!({"videoroom": "destroyed"})).is_err());
     }
 
     #[test]

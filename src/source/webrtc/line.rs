@@ -53,6 +53,11 @@ impl Line {
         (self.packet, self.empty) = (None, true);
     }
 
+    /// Whether the media path was there once.
+    pub fn is_made(&self) -> bool {
+        self.made.is_some()
+    }
+
     /// Takes notice of what a listener reports.
     ///
     /// # Errors

@@ -15,12 +15,13 @@ use crate::media::{SAMPLE_RATE, StereoSample};
 /// Tracks that are mixed at most; more are not heard.
 pub const TRACKS_MAX: usize = 64;
 
-/// How long what comes is held back, in samples: 120 ms. The jitter buffer waits 60 ms for a lost packet, the mix is made
+/// How long what comes is held back, in samples: 130 ms. The jitter buffer waits 80 ms for a lost packet, the mix is made
 /// every 20 ms and looks 10 ms ahead for its fades; the rest is for a machine that is busy.
-pub const DELAY: u64 = SAMPLE_RATE as u64 * 12 / 100;
+pub const DELAY: u64 = SAMPLE_RATE as u64 * 13 / 100;
 
-/// How far ahead of its turn a packet comes that nothing held up.
-const LEAD: u64 = DELAY;
+/// How long it is held back where nobody is in haste: 1.4 s. A track's place is then known and set right before any of it
+/// is given out, and a packet has time to be asked for again and again.
+pub const EASY_DELAY: u64 = SAMPLE_RATE as u64 * 14 / 10;
 
 /// Timestamps that are off by less than this continue what came last: 15 ms, less than one packet.
 const JOINT: i64 = SAMPLE_RATE as i64 * 15 / 1000;
@@ -31,7 +32,7 @@ const ASTRAY: u64 = SAMPLE_RATE as u64 * 3 / 10;
 /// Meanwhile its timestamps go on as time does, within 100 ms: others are lies.
 const AGREED: u64 = SAMPLE_RATE as u64 / 10;
 
-/// What a track may hold: one second.
+/// What a track may hold beyond what is held back: one second.
 const HELD_MAX: usize = SAMPLE_RATE as usize;
 
 /// Pieces that a track may hold.
@@ -51,6 +52,8 @@ pub struct Mixer {
     cursor: u64,
     /// Position before which nothing was ever to be given out.
     start: u64,
+    /// How long what comes is held back.
+    delay: u64,
     level: bool,
 }
 
@@ -65,6 +68,10 @@ struct Track {
     /// Added to every timestamp.
     shift: i64,
     place: Place,
+    /// How long what comes is held back: so far ahead of its turn comes what nothing held up.
+    delay: u64,
+    /// Whether some of it was given out.
+    heard: bool,
     /// Since when nothing but what lies far off came, and the timestamp of that.
     astray: Option<(u64, u64)>,
     envelope: Envelope,
@@ -80,9 +87,15 @@ struct Run {
 }
 
 impl Mixer {
-    /// A mixer whose first sample is the one at `start`. With `level`, quiet and loud speakers are brought together.
-    pub fn new(start: u64, level: bool) -> Self {
-        Self { tracks: BTreeMap::new(), cursor: start, start, level }
+    /// A mixer whose first sample is the one at `start`, and which holds back what comes by `delay` samples. With `level`,
+    /// quiet and loud speakers are brought together.
+    pub fn new(start: u64, delay: u64, level: bool) -> Self {
+        Self { tracks: BTreeMap::new(), cursor: start, start, delay, level }
+    }
+
+    /// How long it holds back what comes, in samples.
+    pub fn delay(&self) -> u64 {
+        self.delay
     }
 
     /// Position of the next sample that is given out.
@@ -93,10 +106,10 @@ impl Mixer {
     /// Takes samples of a track that are stamped `at` and came `now`.
     pub fn push(&mut self, track: u32, at: u64, now: u64, samples: &[StereoSample]) {
         let room = self.tracks.len() < TRACKS_MAX;
-        let level = self.level;
+        let (level, delay) = (self.level, self.delay);
         let entry = match self.tracks.entry(track) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) if room => entry.insert(Track::new(level)),
+            std::collections::btree_map::Entry::Vacant(entry) if room => entry.insert(Track::new(delay, level)),
             std::collections::btree_map::Entry::Vacant(_) => return,
         };
         entry.leaving = false;
@@ -123,9 +136,9 @@ impl Mixer {
         self.start = self.cursor;
     }
 
-    /// Everything that is due at `now`: up to [`DELAY`] before it, at most one second at a time.
+    /// Everything that is due at `now`: up to the mixer's delay before it, at most one second at a time.
     pub fn pull(&mut self, now: u64) -> Vec<StereoSample> {
-        let count = now.saturating_sub(DELAY).saturating_sub(self.cursor).min(BLOCK_MAX);
+        let count = now.saturating_sub(self.delay).saturating_sub(self.cursor).min(BLOCK_MAX);
         let mut sum = vec![[0.0; 2]; count as usize];
         for track in self.tracks.values_mut() {
             track.mix_into(&mut sum, self.cursor);
@@ -138,13 +151,15 @@ impl Mixer {
 }
 
 impl Track {
-    fn new(level: bool) -> Self {
+    fn new(delay: u64, level: bool) -> Self {
         Self {
             runs: VecDeque::new(),
             next: None,
             cut: false,
             shift: 0,
-            place: Place::new(LEAD),
+            place: Place::new(delay),
+            delay,
+            heard: false,
             astray: None,
             envelope: Envelope::default(),
             level: level.then(Leveller::default),
@@ -163,14 +178,14 @@ impl Track {
         {
             self.shift += next as i64 - wanted as i64;
         }
-        let lead = at.saturating_add_signed(self.shift) as i64 - now.saturating_sub(DELAY) as i64;
+        let lead = at.saturating_add_signed(self.shift) as i64 - (now as i64 - self.delay as i64);
         let mut stretched = None;
         match self.place.came(lead, samples.len() as u64) {
             Advice::Stay => {}
             Advice::Stretch(by) => stretched = Some(stretch(samples, samples.len().saturating_add_signed(by as isize))),
             Advice::Move(by) => {
                 tracing::debug!(samples = by, "A track is set right.");
-                self.shift += by;
+                self.set_right(by);
             }
         }
         let start = self.in_time(at, now, cursor);
@@ -179,12 +194,21 @@ impl Track {
         self.shift += longer;
     }
 
+    /// All that follows goes `by` later; so does what nobody has heard yet.
+    fn set_right(&mut self, by: i64) {
+        self.shift += by;
+        if !self.heard {
+            self.runs.iter_mut().for_each(|run| run.start = run.start.saturating_add_signed(by));
+            self.next = self.next.map(|next| next.saturating_add_signed(by));
+        }
+    }
+
     /// Whether what is stamped `at` has a place. What claims to lie far off has none, unless nothing else comes any more:
     /// a sender that stops while it is muted may not count that time.
     fn find(&mut self, at: u64, now: u64, cursor: u64) -> bool {
-        let (far, wanted) = (HELD_MAX as u64, at.saturating_add_signed(self.shift));
+        let (far, wanted) = (self.delay + HELD_MAX as u64, at.saturating_add_signed(self.shift));
         // After a standstill the mix is behind the time.
-        let due = now.saturating_sub(DELAY).max(cursor);
+        let due = now.saturating_sub(self.delay).max(cursor);
         if (cursor.saturating_sub(far)..=due + far).contains(&wanted) {
             self.astray = None;
             return true;
@@ -198,8 +222,8 @@ impl Track {
             return false;
         }
         tracing::debug!("A track's time stood still or leapt: it is placed anew.");
-        self.shift += (due + LEAD) as i64 - wanted as i64;
-        (self.place, self.astray) = (Place::new(LEAD), None);
+        self.shift += (due + self.delay) as i64 - wanted as i64;
+        (self.place, self.astray) = (Place::new(self.delay), None);
         true
     }
 
@@ -223,7 +247,7 @@ impl Track {
         // What was said already is not said twice.
         let skip = (self.next.unwrap_or(start).saturating_sub(start) as usize).min(samples.len());
         let held: usize = self.runs.iter().map(|run| run.samples.len()).sum();
-        let fits = HELD_MAX.saturating_sub(held).min(samples.len() - skip);
+        let fits = (self.delay as usize + HELD_MAX).saturating_sub(held).min(samples.len() - skip);
         let (start, goes_on) = (start + skip as u64, self.next == Some(start) && !self.cut && skip == 0);
         let full = self.runs.len() >= RUNS_MAX && !goes_on;
         if fits == 0 || full {
@@ -248,6 +272,7 @@ impl Track {
             let first = run.start.saturating_sub(cursor) as usize;
             let count = run.samples.len().min(sum.len().saturating_sub(first));
             let out = &mut sum[first.min(first + count)..first + count];
+            self.heard |= count > 0;
             add(run, out, &mut self.envelope, &mut self.level, self.leaving);
             run.samples.drain(..count);
             run.start += count as u64;

@@ -30,7 +30,7 @@ const GENTLE: u64 = 5000;
 /// What a track that came too late is given beyond what it missed: 10 ms.
 const RESERVE: i64 = 10 * MS;
 
-/// What it is given at most: with [`super::mix::DELAY`] this makes 220 ms.
+/// What it is given at most: with [`super::mix::DELAY`] this makes 210 ms.
 const EXTRA_MAX: i64 = 80 * MS;
 
 /// What was given is taken back by 10 ms when nothing came late for a minute.

@@ -8,16 +8,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::mix::{DELAY, Mixer};
+use super::mix::{DELAY, EASY_DELAY, Mixer};
 use super::voice::Voice;
 use crate::gst::pcm_capture::PcmCapture;
 use crate::gst::webrtc::{RtcEvent, RtcListener};
 use crate::media::{PcmBlock, SAMPLE_RATE, StereoSample, opus};
 use crate::source::{SourceContext, SourceError, SourceEvent, Speaker, StemPacket};
 
-/// How long a jitter buffer waits for a packet that is missing, in ms: twice a jitter of 30 ms. What waits behind it
-/// must still come in time ([`DELAY`]), with a fade and a tick to spare.
-pub const LATENCY_MS: u32 = 60;
+/// How long a jitter buffer waits for a packet that is missing, in ms. It is asked for after some 20 ms, and is there in
+/// time where the way to the gateway and back takes less than 60 ms. What waits behind it must still come in time
+/// ([`DELAY`]), with a fade and a tick to spare.
+const LATENCY_MS: u32 = 80;
+
+/// The same where nobody is in haste: time to ask several times.
+const EASY_LATENCY_MS: u32 = 300;
 
 /// How long after it was mixed the sound of a room goes on the air: with the jitter buffer and the encoder less than 0.4 s
 /// behind the speaker, and enough for a machine's own hiccups.
@@ -31,11 +35,16 @@ const TALKING_TIME: u64 = SAMPLE_RATE as u64 / 2;
 /// find their sound (RFC 7845 §4.6), and not every track comes at once.
 const SETTLE: u64 = SAMPLE_RATE as u64 / 5;
 
+/// How long the jitter buffers wait for what is missing, in ms.
+pub fn latency_ms(context: &SourceContext) -> u32 {
+    if context.unhurried { EASY_LATENCY_MS } else { LATENCY_MS }
+}
+
 /// A room that is being heard.
 pub struct Room<'a> {
     context: &'a SourceContext,
     entered: Instant,
-    /// Media time of the moment that it was entered.
+    /// Media time of the moment that it was entered. What an earlier visit gave out last was held back before, too.
     base: i64,
     mixer: Mixer,
     capture: PcmCapture,
@@ -45,8 +54,25 @@ pub struct Room<'a> {
     /// Whether anything was given out, or is to be from a first packet on.
     begun: bool,
     settled: bool,
-    /// The listener's zero, on the room's axis: before the room's own where the connection was made before it was entered.
+}
+
+/// Where what a listener reports lies in a room.
+#[derive(Debug, Clone, Copy)]
+pub struct Axis {
+    /// The listener's zero: before the room's own where the connection was made before the room was entered.
     zero: i64,
+    /// Number of its first track in the room.
+    first: u32,
+}
+
+/// Tracks of one listener that are heard; those of the next one are counted from there on.
+const TRACKS: u32 = 64;
+
+impl Axis {
+    /// The number in the room of a listener's track; none of one that would be another listener's.
+    pub fn track(&self, track: u32) -> Option<u32> {
+        (track < TRACKS).then(|| self.first.saturating_add(track))
+    }
 }
 
 struct Seat {
@@ -57,27 +83,32 @@ struct Seat {
 }
 
 impl<'a> Room<'a> {
-    /// Enters the room of the session `id`; with `level`, quiet and loud speakers are brought together.
+    /// Enters the room of the session `id`.
     ///
     /// # Errors
     /// When the mix cannot be captured.
-    pub fn enter(context: &'a SourceContext, id: &str, level: bool) -> Result<Self, SourceError> {
+    pub fn enter(context: &'a SourceContext, id: &str) -> Result<Self, SourceError> {
         let (sender, captured) = mpsc::unbounded_channel();
         let capture = PcmCapture::stereo(sender).map_err(|error| SourceError::operator(error.to_string()))?;
         let resume = context.resume.as_ref().filter(|resume| resume.session_id == id);
+        let delay = if context.unhurried { EASY_DELAY } else { DELAY };
         Ok(Self {
             context,
             entered: Instant::now(),
-            base: resume.map_or(0, |resume| resume.media_time),
-            mixer: Mixer::new(0, level),
+            base: resume.map_or(0, |resume| resume.media_time + samples(context.began.elapsed()) as i64 + delay as i64),
+            mixer: Mixer::new(0, delay, context.level_speakers),
             capture,
             captured,
             seats: BTreeMap::new(),
             told: Vec::new(),
             begun: false,
             settled: false,
-            zero: 0,
         })
+    }
+
+    /// Whom it tells.
+    pub fn context(&self) -> &'a SourceContext {
+        self.context
     }
 
     fn now(&self) -> u64 {
@@ -85,13 +116,12 @@ impl<'a> Room<'a> {
     }
 
     fn at(&self, moment: Instant) -> u64 {
-        let since = moment.saturating_duration_since(self.entered);
-        (since.as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000) as u64
+        samples(moment.saturating_duration_since(self.entered))
     }
 
-    /// Places what `listener` gives on the room's axis.
-    pub fn hear(&mut self, listener: &RtcListener) {
-        self.zero = self.now() as i64 - listener.now() as i64;
+    /// Where what `listener` reports lies, the one with this number.
+    pub fn axis(&self, listener: &RtcListener, number: u32) -> Axis {
+        Axis { zero: self.now() as i64 - listener.now() as i64, first: number.saturating_mul(TRACKS) }
     }
 
     /// Says who speaks on `track`; whoever did before has left it.
@@ -113,22 +143,18 @@ impl<'a> Room<'a> {
         self.mixer.leave(track);
     }
 
-    /// Takes what a listener reports: packets into the mix, and to whoever keeps them.
+    /// Takes what the listener at `axis` reports: packets into the mix, and to whoever keeps them.
     ///
     /// # Errors
     /// When nobody listens to the source.
-    pub async fn take(&mut self, event: RtcEvent) -> Result<(), SourceError> {
-        match event {
-            RtcEvent::Packet { track, at, came, data } if self.seats.contains_key(&track) => {
-                let at = at.saturating_add_signed(self.zero);
-                if let Some(stem) = self.stem(track, at, &data) {
-                    self.context.send(SourceEvent::Stem(stem)).await?;
-                }
-                self.hear_packet(track, at, self.at(came), &data)?;
-            }
-            _ => {}
+    pub async fn take(&mut self, axis: Axis, event: RtcEvent) -> Result<(), SourceError> {
+        let RtcEvent::Packet { track, at, came, data } = event else { return Ok(()) };
+        let Some(track) = axis.track(track).filter(|track| self.seats.contains_key(track)) else { return Ok(()) };
+        let at = at.saturating_add_signed(axis.zero);
+        if let Some(stem) = self.stem(track, at, &data) {
+            self.context.send(SourceEvent::Stem(stem)).await?;
         }
-        Ok(())
+        self.hear_packet(track, at, self.at(came), &data)
     }
 
     /// The packet as it is kept; none where it is no packet.
@@ -170,7 +196,7 @@ impl<'a> Room<'a> {
         let now = self.now();
         if !is_well {
             if !self.begun {
-                self.mixer.skip_to(now.saturating_sub(DELAY));
+                self.mixer.skip_to(now.saturating_sub(self.mixer.delay()));
             }
             return self.tell_speakers(now).await;
         }
@@ -189,7 +215,8 @@ impl<'a> Room<'a> {
     }
 
     async fn tell_speakers(&mut self, now: u64) -> Result<(), SourceError> {
-        let speaker = |seat: &Seat| Speaker { talking: seat.loud_until + DELAY > now, ..seat.speaker.clone() };
+        let speaker =
+            |seat: &Seat| Speaker { talking: seat.loud_until + self.mixer.delay() > now, ..seat.speaker.clone() };
         let speakers: Vec<Speaker> = self.seats.values().map(speaker).collect();
         if speakers != self.told {
             self.told.clone_from(&speakers);
@@ -197,6 +224,10 @@ impl<'a> Room<'a> {
         }
         Ok(())
     }
+}
+
+fn samples(time: Duration) -> u64 {
+    (time.as_nanos() * u128::from(SAMPLE_RATE) / 1_000_000_000) as u64
 }
 
 fn power(samples: &[StereoSample]) -> f32 {

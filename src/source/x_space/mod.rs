@@ -41,6 +41,11 @@ pub mod user;
 
 pub use error::ApiError;
 
+/// Whether `session` is one of the Space `space`: what its listeners hear, or what is heard on its stage.
+pub fn is_session_of(session: &str, space: &str) -> bool {
+    session == space || session == seat::session_of(space)
+}
+
 /// A Space, heard as a listener.
 #[derive(Debug)]
 pub struct XSpaceSource {

@@ -76,8 +76,10 @@ impl Reporter {
         self.context.send(event).await
     }
 
-    /// Tells what is known of the session, if it is news.
+    /// Tells what is known of the session, if it is news. It stays the session that this was made for: a Space's stage is
+    /// another one than the Space.
     pub(super) async fn session(&mut self, info: SessionInfo) -> Result<(), SourceError> {
+        let info = SessionInfo { id: self.info.id.clone(), ..info };
         if self.told && self.info == info {
             return Ok(());
         }

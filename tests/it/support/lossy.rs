@@ -41,10 +41,12 @@ struct Road {
     far: String,
     badness: Badness,
     bad: AtomicBool,
+    /// Whether a request for more than one speaker is spoilt on the way.
+    one_each: AtomicBool,
     passed: AtomicU64,
     lost: AtomicU64,
     chance: Mutex<fastrand::Rng>,
-    /// Packets that were lost, by their sender and its count (RFC 3550 §5.1).
+    /// Packets that never came, by their sender and its count (RFC 3550 §5.1).
     gone: Mutex<BTreeSet<(u32, u16)>>,
     /// The gateway's ports, and ours in their place.
     ports: Mutex<BTreeMap<u16, (u16, AbortOnDropHandle<()>)>>,
@@ -62,6 +64,7 @@ impl Lossy {
             far: gateway.host_str().expect("a host").to_owned(),
             badness,
             bad: AtomicBool::new(false),
+            one_each: AtomicBool::new(false),
             passed: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             chance: Mutex::new(fastrand::Rng::with_seed(badness.seed)),
@@ -84,12 +87,17 @@ impl Lossy {
         self.road.ports.lock().expect("no panic").keys().copied().collect()
     }
 
+    /// From now on the gateway refuses whoever asks for more than one speaker with one handle.
+    pub(crate) fn one_each(&self) {
+        self.road.one_each.store(true, Ordering::Relaxed);
+    }
+
     /// Makes it bad, or good again.
     pub(crate) fn bad(&self, bad: bool) {
         self.road.bad.store(bad, Ordering::Relaxed);
     }
 
-    /// How many times two packets of one speaker were lost in succession, and no copy of the first one was left.
+    /// How many times two packets of one speaker in succession never came, not even when they were asked for.
     pub(crate) fn twice(&self) -> usize {
         let lost = self.road.gone.lock().expect("no panic");
         lost.iter().filter(|(ssrc, number)| lost.contains(&(*ssrc, number.wrapping_add(1)))).count()
@@ -108,9 +116,24 @@ async fn pass(State(road): State<Arc<Road>>, method: Method, uri: Uri, body: Byt
     let method = method.as_str().parse().map_err(|_| StatusCode::BAD_REQUEST)?;
     // The gateway is not to find another way than ours: an address for documentation (RFC 5737), routed nowhere.
     let body = String::from_utf8_lossy(&body).replace(&format!(" {} ", road.address), " 198.51.100.9 ");
+    let body = if road.one_each.load(Ordering::Relaxed) { spoilt(body) } else { body };
     let answer = road.http.request(method, url).body(body).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     let text = answer.text().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     Ok(road.rewrite(text).await)
+}
+
+/// The request, but so that a gateway does not understand it where it is about more than one speaker.
+fn spoilt(body: String) -> String {
+    let Ok(mut message) = serde_json::from_str::<serde_json::Value>(&body) else { return body };
+    let request = &mut message["body"];
+    if request["request"] == "update" {
+        request["request"] = "more".into();
+    } else if request["streams"].as_array().is_some_and(|streams| streams.len() > 1) {
+        request["streams"] = "all".into();
+    } else {
+        return body;
+    }
+    message.to_string()
 }
 
 impl Road {
@@ -183,6 +206,10 @@ async fn forward(road: Arc<Road>, near: Arc<UdpSocket>, far: Arc<UdpSocket>) {
             road.gone.lock().expect("no panic").extend(packet(&bytes));
             continue;
         };
+        // What was sent again is not gone.
+        if let Some(packet) = packet(&bytes) {
+            road.gone.lock().expect("no panic").remove(&packet);
+        }
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
             let sent = match to {

@@ -72,7 +72,7 @@ impl Visit {
     pub(crate) fn start(mut source: impl Source + 'static) -> Self {
         let (sender, events) = mpsc::channel(64);
         let token = CancellationToken::new();
-        let context = SourceContext { events: sender, token: token.clone(), clock: Clock::system(), resume: None };
+        let context = SourceContext::new(sender, token.clone(), Clock::system());
         let work = tokio::spawn(async move { source.run(context).await });
         Self { events, token, work, heard: Heard::default() }
     }

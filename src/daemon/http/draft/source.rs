@@ -47,6 +47,20 @@ impl ShowDraft {
         Ok(sources)
     }
 
+    /// How the two paths of a Space stand in for each other, where that is said.
+    ///
+    /// # Errors
+    /// When there are no two paths.
+    pub(super) fn failover(&self) -> Result<Option<Table>, config::Problem> {
+        let mut failover = Table::new();
+        put(&mut failover, "mode", self.failover.as_ref());
+        put(&mut failover, "delay", self.failover_delay.as_ref());
+        if !failover.is_empty() && !self.listen_too {
+            return Err(fault("failover", "needs two paths", "Write listen_too = true, or leave it out"));
+        }
+        Ok((!failover.is_empty()).then_some(failover))
+    }
+
     /// A server of one's own that is heard by WebRTC.
     fn gateway(&self, kind: &str, name: &str, folders: &Folders) -> Result<Table, config::Problem> {
         let is_janus = match kind {
@@ -54,14 +68,14 @@ impl ShowDraft {
             "whep" => false,
             _ => return Err(fault("kind", "unknown kind of source", "Write \"whep\" or \"janus\", or leave it out")),
         };
-        if !is_janus && (self.room.is_some() || self.pin.is_some()) {
-            return Err(fault("room", "belongs to the kind janus, and pin too", "Leave both out"));
+        if !is_janus && (self.room.is_some() || self.pin.is_some() || self.api_secret.is_some()) {
+            return Err(fault("room", "belongs to the kind janus, as pin and api_secret do", "Leave them out"));
         }
         let mut source = Table::new();
         put(&mut source, "kind", Some(&kind.to_owned()));
         put(&mut source, "url", self.link.as_ref());
         put(&mut source, "room", self.room.as_ref());
-        for (key, secret) in [("pin", &self.pin), ("token", &self.token)] {
+        for (key, secret) in [("pin", &self.pin), ("token", &self.token), ("api_secret", &self.api_secret)] {
             let path = secret.as_ref().map(|_| cookie_file(folders, name, key).display().to_string());
             put(&mut source, &format!("{key}_file"), path.as_ref());
         }

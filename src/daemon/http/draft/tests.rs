@@ -44,9 +44,10 @@ fn a_speakers_seat_with_the_public_path_beside_it_is_two_sources_of_one_login() 
 #[test]
 fn the_secrets_of_a_gateway_are_named_by_their_file_and_never_written() {
     let draft = r#"{"link": "https://media.example.com/janus", "kind": "janus", "room": "1234", "pin": "hidden-a",
-        "token": "hidden-b"}"#;
+        "token": "hidden-b", "api_secret": "hidden-c"}"#;
     let text = written(draft, &address()).expect("a source");
-    for line in ["kind = \"janus\"", "room = \"1234\"", "pin_file = \"KEYS/pin.x\"", "token_file = \"KEYS/token.x\""] {
+    let files = ["pin", "token", "api_secret"].map(|key| format!("{key}_file = \"KEYS/{key}.x\""));
+    for line in ["kind = \"janus\"", "room = \"1234\""].into_iter().chain(files.iter().map(String::as_str)) {
         assert!(text.contains(line), "{line} in {text}");
     }
     assert!(!text.contains("hidden"), "{text}");
@@ -62,7 +63,22 @@ fn what_does_not_go_together_is_told_at_its_key() {
         (r#"{"link": "l", "listen_too": true}"#, space(), "listen_too"),
         (r#"{"link": "l", "kind": "webrtc"}"#, address(), "kind"),
         (r#"{"link": "l", "kind": "whep", "pin": "1"}"#, address(), "room"),
+        (r#"{"link": "l", "kind": "whep", "api_secret": "1"}"#, address(), "room"),
     ] {
         assert_eq!(written(draft, &found), Err(key.to_owned()), "{draft}");
     }
+}
+
+#[test]
+fn how_two_paths_stand_in_for_each_other_is_asked_for_only_where_there_are_two() {
+    let failover = |draft: &str| {
+        let draft: ShowDraft = serde_json::from_str(draft).expect("a draft");
+        let told = draft.failover().map(|table| table.map(|table| table.to_string()));
+        told.map_err(|problem| problem.key)
+    };
+    let two = r#"{"link": "l", "seat": "speaker", "listen_too": true"#;
+    assert_eq!(failover(&format!("{two}}}")), Ok(None));
+    let told = failover(&format!(r#"{two}, "failover": "aligned", "failover_delay": "12s"}}"#));
+    assert_eq!(told, Ok(Some("delay = \"12s\"\nmode = \"aligned\"\n".to_owned())));
+    assert_eq!(failover(r#"{"link": "l", "failover": "aligned"}"#), Err("failover".to_owned()));
 }

@@ -26,12 +26,15 @@ pub struct SeatRule {
     /// Whether who comes sends silence as nearly nothing.
     #[serde(default)]
     pub dtx: bool,
+    /// Whether who comes sends a picture as well.
+    #[serde(default)]
+    pub camera: bool,
 }
 
 impl SeatRule {
     /// That alone.
     pub fn of(event: SeatEvent) -> Self {
-        Self { event, seconds: None, times: None, code: None, who: None, channels: None, dtx: false }
+        Self { event, seconds: None, times: None, code: None, who: None, channels: None, dtx: false, camera: false }
     }
 }
 
@@ -53,9 +56,11 @@ pub enum SeatEvent {
     GatewayError,
     /// Media break off, without a word: at once for the connections that there are, or each `seconds` after it began.
     Cut,
-    /// The account is suspended.
+    /// The account is suspended: its seat is gone without a word, and nobody signs it in.
     Suspend,
-    /// Somebody comes to the stage and hums: `who`, in so many `channels`, with `dtx` or without.
+    /// The space is for subscribers alone, and the account is none of them.
+    Narrow,
+    /// Somebody comes to the stage and hums: `who`, in so many `channels`, with `dtx` and `camera` or without.
     Arrive,
     /// `who` leaves the stage.
     Leave,
@@ -77,6 +82,7 @@ impl SeatEvent {
             Self::GatewayError => "the media gateway refuses",
             Self::Cut => "the way to the media gateway is cut",
             Self::Suspend => "the account is suspended",
+            Self::Narrow => "the space is for subscribers alone",
             Self::Arrive => "somebody comes to the stage",
             Self::Leave => "somebody leaves the stage",
             Self::Mute => "somebody is muted",

@@ -93,6 +93,9 @@ async fn pass(
     if let Some(ack) = refused(&door, &rest, &asked) {
         return Json(ack).into_response();
     }
+    if platform.lock().seats.has_camera() {
+        offer_all(&mut asked);
+    }
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     let url = format!("{}{rest}{query}", janus.as_str().trim_end_matches('/'));
     if method == Method::POST {
@@ -107,6 +110,17 @@ async fn pass(
     tokio::select! {
         polled = gateway.client.get(url).send() => answer(polled, &door).await,
         () = gateway.news.notified() => Json(gateway.own_event().unwrap_or_else(|| json!([]))).into_response(),
+    }
+}
+
+/// Asks Janus for all that a speaker sends where a subscriber asked for the sound alone: gateways differ in that.
+fn offer_all(asked: &mut Value) {
+    for list in ["streams", "subscribe"] {
+        for stream in asked["body"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(stream) = stream.as_object_mut() {
+                stream.remove("mid");
+            }
+        }
     }
 }
 

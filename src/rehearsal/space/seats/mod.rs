@@ -45,6 +45,8 @@ pub(super) struct Seats {
     mode: Mode,
     sessions: Vec<Session>,
     pub(super) suspended: bool,
+    /// Whether the space is for subscribers alone.
+    pub(super) narrow: bool,
     /// What the gateway answers a subscriber, and how often still.
     gateway_error: Option<(i64, Option<u32>)>,
     /// How long a connection lasts, in s.
@@ -64,6 +66,7 @@ pub(super) struct Seats {
 pub(super) struct Guest {
     pub(super) channels: u32,
     pub(super) dtx: bool,
+    pub(super) camera: bool,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,7 @@ impl Default for Seats {
             mode: Mode::Open,
             sessions: Vec::new(),
             suspended: false,
+            narrow: false,
             gateway_error: None,
             cut_after: None,
             cuts: 0,
@@ -120,7 +124,11 @@ impl Seats {
             SeatEvent::Ignore => self.mode = Mode::Ignore,
             SeatEvent::Approve => self.mode = Mode::Answer { approve: true, after_ms },
             SeatEvent::Refuse => self.mode = Mode::Answer { approve: false, after_ms },
-            SeatEvent::Suspend => self.suspended = true,
+            SeatEvent::Suspend => {
+                self.suspended = true;
+                self.sessions.iter_mut().for_each(|session| session.over = true);
+            }
+            SeatEvent::Narrow => self.narrow = true,
             SeatEvent::GatewayError => self.gateway_error = Some((rule.code.unwrap_or(465), rule.times)),
             SeatEvent::Cut if rule.seconds.is_some() => self.cut_after = rule.seconds,
             SeatEvent::Cut => self.cuts += 1,
@@ -129,7 +137,8 @@ impl Seats {
                 return Some(line(REMOVED, ACCOUNT.to_owned(), "bridge".to_owned()));
             }
             SeatEvent::Arrive => {
-                let guest = Guest { channels: rule.channels.unwrap_or(2).clamp(1, 2), dtx: rule.dtx };
+                let channels = rule.channels.unwrap_or(2).clamp(1, 2);
+                let guest = Guest { channels, dtx: rule.dtx, camera: rule.camera };
                 self.guests.insert(who.clone(), guest);
                 return Some(line(LET_UP, id_of(&who), who));
             }
@@ -142,7 +151,13 @@ impl Seats {
 
     /// The faults are over; who is on stage stays there.
     pub(super) fn heal(&mut self) {
-        (self.mode, self.suspended, self.gateway_error, self.cut_after) = (Mode::Open, false, None, None);
+        (self.mode, self.gateway_error, self.cut_after) = (Mode::Open, None, None);
+        (self.suspended, self.narrow) = (false, false);
+    }
+
+    /// Whether somebody on stage shows a picture.
+    fn has_camera(&self) -> bool {
+        self.guests.values().any(|guest| guest.camera)
     }
 
     /// Whether everybody may speak.

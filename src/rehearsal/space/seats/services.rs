@@ -102,6 +102,9 @@ fn watching(platform: &Platform, asked: &Value, is_whole: bool) -> Answer {
 pub(in crate::rehearsal::space) async fn join(asked: State<Door>, headers: HeaderMap, body: Json<Value>) -> Answer {
     let act = |seats: &mut Seats, asked: &Value, now_ms| {
         let space = asked["broadcast_id"].as_str().unwrap_or_default();
+        if seats.narrow {
+            return Err(StatusCode::FORBIDDEN);
+        }
         if !seats.is_open() || asked["should_auto_join"] != true {
             return Ok(json!({"can_auto_join": false}));
         }

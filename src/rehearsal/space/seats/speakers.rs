@@ -82,7 +82,7 @@ impl Platform {
         let space = &inner.newest;
         let mut stage = BTreeMap::new();
         if space.script.is_heard() {
-            let guest = Guest { channels: 2, dtx: false };
+            let guest = Guest { channels: 2, dtx: false, camera: false };
             stage.insert((space.id.clone(), space.host.clone()), Wanted { guest, tone: None });
         }
         if space.script.state() == crate::rehearsal::space::script::SpaceState::Running {
@@ -146,7 +146,7 @@ async fn enter(
     let join = json!({"request": "join", "ptype": "publisher", "room": room, "display": id_of(who)});
     session.say(handle, join, None).await.map_err(|error| words(&error))?;
     let (sender, mut events) = mpsc::channel(256);
-    let format = PublishFormat { channels: guest.channels, bitrate: 64_000, dtx: guest.dtx };
+    let format = PublishFormat { channels: guest.channels, bitrate: 64_000, dtx: guest.dtx, camera: guest.camera };
     let publisher = RtcPublisher::new(format, sender).map_err(|error| words(&error))?;
     publisher.play().await.map_err(|error| words(&error))?;
     let offer = loop {

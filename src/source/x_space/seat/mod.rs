@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::answer::last_answer;
 use self::approval::{Act, Approval, Said};
 use self::guest::{Usher, Way};
 use self::presence::Presence;
 use self::service::Services;
 use super::auth::Auth;
 use super::chat::{self, ChatFact, StageChange};
+use super::error::ApiError;
 use super::lookup::{self, Found};
 use super::metadata::Metadata;
 use super::url::{SpaceAddress, SpaceId};
@@ -27,9 +29,12 @@ use crate::config::XApiConfig;
 use crate::source::webrtc::room::WEBRTC_DELAY;
 use crate::source::{Attempt, Notice, Search, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
 
+mod answer;
 mod approval;
+mod emptiness;
 mod guest;
 mod looks;
+mod people;
 mod presence;
 mod service;
 mod sign_in;
@@ -43,8 +48,8 @@ pub use service::SeatError;
 /// How often the way to a seat looks at the time.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Leaving takes no longer than this.
-const GOODBYE: Duration = Duration::from_secs(3);
+/// Leaving takes no longer than this: with the gateway's goodbye or the last answer less than whoever cancels it waits.
+const GOODBYE: Duration = Duration::from_millis(1500);
 
 /// A Space, heard from a speaker's seat.
 #[derive(Debug)]
@@ -129,9 +134,7 @@ impl SpeakerSeat {
 
     /// Takes the seat and hears the room from it.
     async fn sit(&mut self, stay: &mut Stay, context: &SourceContext) -> Result<SourceEnd, SourceError> {
-        let taken = context.token.run_until_cancelled(self.take_seat(stay, context)).await;
-        let Some(taken) = taken else { return Ok(SourceEnd::Cancelled) };
-        let session = taken?;
+        let Some(session) = self.take_seat(stay, context).await? else { return Ok(SourceEnd::Cancelled) };
         let handle = stay.usher.account.handle.clone();
         let way = context.token.run_until_cancelled(stay.usher.negotiate(&session)).await;
         let way = match way {
@@ -151,15 +154,28 @@ impl SpeakerSeat {
         self.tell(context, words::taken(&handle)).await;
         match self.hear(stay, context, &session, way).await {
             visit::Ended::As(end) => Ok(end),
-            visit::Ended::Removed => Err(self.told(context, words::removed(&handle)).await),
+            visit::Ended::Removed => {
+                let why = match self.is_suspended().await {
+                    true => words::failed(&ApiError::Suspended.into(), false),
+                    false => words::removed(&handle),
+                };
+                Err(self.told(context, why).await)
+            }
             visit::Ended::Broken(error) => Err(self.told(context, words::lost(&error)).await),
         }
+    }
+
+    /// Whether X says at once that the account is suspended: its seat goes without a word then, as if the host had taken it.
+    async fn is_suspended(&self) -> bool {
+        let asked = tokio::time::timeout(GOODBYE, self.listener.api.authenticate_periscope()).await;
+        matches!(asked, Ok(Err(ApiError::Suspended)))
     }
 
     /// Hears the room; sends silence meanwhile where the configuration wants that.
     async fn hear(&self, stay: &mut Stay, context: &SourceContext, session: &str, way: Way) -> visit::Ended {
         let (client, api) = (self.services.client(), self.listener.api.clone());
-        let quiet = CancellationToken::new();
+        // When all is over, both leave the gateway at once.
+        let quiet = context.token.child_token();
         let silence = self.listener.config.seat_silence.then(|| {
             let usher = stay.usher.clone();
             tokio::spawn(silence::send(way.clone(), client.clone(), usher, session.to_owned(), quiet.clone()))
@@ -174,30 +190,39 @@ impl SpeakerSeat {
         ended
     }
 
-    /// The way to a seat; gives its session.
-    async fn take_seat(&mut self, stay: &mut Stay, context: &SourceContext) -> Result<String, SourceError> {
+    /// The way to a seat; gives its session, or none if cancelled. What X was asked for and may have granted is known even
+    /// then, so that it is given back: a host is left with no request of nobody.
+    async fn take_seat(&mut self, stay: &mut Stay, context: &SourceContext) -> Result<Option<String>, SourceError> {
         let (handle, is_narrow) = (stay.usher.account.handle.clone(), stay.metadata.is_narrow);
         let mut approval = Approval::new(self.rules, self.asked);
         let mut tick = tokio::time::interval(TICK);
         let mut act = Act::Join;
         loop {
             let said = match act {
-                Act::Join => stay.usher.join().await.map(Said::Joined),
+                Act::Join => match last_answer(&context.token, stay.usher.join()).await {
+                    Some(joined) => joined.map(Said::Joined),
+                    None => return Ok(None),
+                },
                 Act::Submit => {
                     self.asked += 1;
-                    match stay.usher.submit().await {
-                        Ok(session) => {
+                    match last_answer(&context.token, stay.usher.submit()).await {
+                        None => return Ok(None),
+                        Some(Ok(session)) => {
                             stay.held = Some(Held::Request(session.clone()));
                             self.tell(context, words::waiting(&handle, &self.rules, self.asked)).await;
                             Ok(Said::Submitted(session))
                         }
-                        Err(SeatError::Refused { status: 403, .. }) => Ok(Said::NoRequestWanted),
-                        Err(error) => Err(error),
+                        Some(Err(SeatError::Refused { status: 403, .. })) => Ok(Said::NoRequestWanted),
+                        Some(Err(error)) => Err(error),
                     }
                 }
                 // A look that fails is no answer: the next one may be.
-                Act::Look(session) => stay.usher.standing(&session).await.map(Said::Standing).or(Ok(Said::Tick)),
+                Act::Look(session) => tokio::select! {
+                    () = context.token.cancelled() => return Ok(None),
+                    standing = stay.usher.standing(&session) => standing.map(Said::Standing).or(Ok(Said::Tick)),
+                },
                 Act::Rest => Ok(tokio::select! {
+                    () = context.token.cancelled() => return Ok(None),
                     fact = stay.chat.next() => stay.heard(&fact),
                     _ = tick.tick() => Said::Tick,
                 }),
@@ -207,7 +232,7 @@ impl SpeakerSeat {
                     }
                     self.asked = 0;
                     stay.held = Some(Held::Seat(session.clone()));
-                    return Ok(session);
+                    return Ok(Some(session));
                 }
                 Act::GiveUp(why) => {
                     if approval.waiting().is_none() {
@@ -248,7 +273,7 @@ impl SpeakerSeat {
 
 /// The session of a seat in `space`: what is heard from the stage is another recording than the listeners' segments, with
 /// a media time of its own.
-fn session_of(space: &str) -> String {
+pub(super) fn session_of(space: &str) -> String {
     format!("{space}-stage")
 }
 
@@ -286,17 +311,23 @@ impl Stay {
 
     /// Gives back what is held, and is not there any more.
     async fn leave(self) {
-        let given_back = match &self.held {
-            Some(Held::Request(session)) => self.usher.cancel(session).await,
-            Some(Held::Seat(session)) => self.usher.leave(session).await,
-            None => Ok(()),
+        let give_back = async {
+            let given_back = match &self.held {
+                Some(Held::Request(session)) => self.usher.cancel(session).await,
+                Some(Held::Seat(session)) => self.usher.leave(session).await,
+                None => Ok(()),
+            };
+            if let Err(error) = given_back {
+                tracing::debug!(%error, "A speaker's seat was not given back.");
+            }
         };
-        if let Err(error) = given_back {
-            tracing::debug!(%error, "A speaker's seat was not given back.");
-        }
-        if let Some(presence) = &self.presence {
-            presence.stop().await;
-        }
+        let go = async {
+            if let Some(presence) = &self.presence {
+                presence.stop().await;
+            }
+        };
+        // Neither waits for the other: nobody waits for long.
+        tokio::join!(give_back, go);
     }
 }
 

@@ -24,7 +24,7 @@ const BLOCK_TIME: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Leaving takes no longer than this.
-const GOODBYE: Duration = Duration::from_secs(2);
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why no silence is sent any more.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,8 @@ async fn speak(
     seat: &str,
 ) -> Result<std::convert::Infallible, SilenceError> {
     let (sender, mut events) = mpsc::channel(256);
-    let publisher = RtcPublisher::new(PublishFormat { channels: 1, bitrate: 16_000, dtx: true }, sender)?;
+    let publisher =
+        RtcPublisher::new(PublishFormat { channels: 1, bitrate: 16_000, dtx: true, camera: false }, sender)?;
     let made = tokio::time::timeout(PATIENCE, connect(session, way, usher, seat, &publisher, &mut events)).await;
     let _poll = made.map_err(|_| SilenceError::Broken("the gateway did not answer in time"))??;
     if let Err(error) = usher.publish(seat).await {

@@ -4,21 +4,24 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::emptiness::Emptiness;
 use super::guest::{Standing, Usher, Way};
 use super::looks::Looks;
+use super::people::{Known, all_muted, doubt, named, note};
 use super::presence::{PING, Presence};
 use super::{Stay, words};
 use crate::net::HttpClient;
 use crate::source::janus::JanusSource;
 use crate::source::janus::client::Login;
 use crate::source::x_space::api::XApi;
-use crate::source::x_space::chat::{ChatFact, StageChange, StageSign};
+use crate::source::x_space::chat::{ChatFact, StageChange};
 use crate::source::{SessionInfo, Source as _, SourceContext, SourceEnd, SourceError, SourceEvent, Speaker};
 
 /// Pause between two looks at whether the seat is still ours.
@@ -38,12 +41,6 @@ const LAST_QUESTION: Duration = Duration::from_secs(4);
 
 /// How long sound takes at most from a speaker to here, jitter buffer included.
 const ON_ITS_WAY: Duration = Duration::from_millis(500);
-
-/// Time after which a stage with nobody on it is told.
-const EMPTY: Duration = Duration::from_secs(20);
-
-/// People whose names and mute states are kept.
-const PEOPLE_MAX: usize = 500;
 
 /// How a visit ended.
 pub(super) enum Ended {
@@ -85,16 +82,8 @@ pub(super) struct Visit<'a> {
     /// Who is in the room, as the gateway tells.
     heard: Vec<Speaker>,
     told: Vec<Speaker>,
-    /// Since when nobody is there; none once that is told.
-    empty: Option<Instant>,
+    empty: Emptiness,
     looks: Looks,
-}
-
-/// What is known of somebody beside their sound.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Known {
-    name: String,
-    muted: Option<bool>,
 }
 
 impl<'a> Visit<'a> {
@@ -111,10 +100,10 @@ impl<'a> Visit<'a> {
         let room = JanusSource::new(way.gateway, space, None, login, client)
             .as_member(&super::session_of(space), &stay.usher.account.id);
         let known = |person: &crate::source::x_space::metadata::Person| {
-            (person.id.clone(), Known { name: person.name.clone(), muted: Some(person.muted) })
+            (person.id.clone(), Known { name: person.name.clone(), muted: Some(person.muted), doubted: false })
         };
         let people = stay.metadata.stage.iter().map(known).collect();
-        let empty = Some(Instant::now());
+        let empty = Emptiness::new(Instant::now());
         Self {
             stay,
             context,
@@ -189,7 +178,11 @@ impl<'a> Visit<'a> {
                     if self.heard.is_empty() {
                         self.ask(&mut question);
                     }
-                    self.tell_empty().await
+                    Ok(())
+                }
+                () = until(self.empty.due()) => {
+                    self.empty.told();
+                    self.send(SourceEvent::Notice(words::empty())).await
                 }
             };
             if let Err(error) = done {
@@ -214,7 +207,7 @@ impl<'a> Visit<'a> {
             let (api, id) = (self.api.clone(), self.stay.usher.space.clone());
             *question = Some(Box::pin(async move {
                 let metadata = api.space(&id).await.ok()?;
-                metadata.state.is_over().then(|| metadata.session(id.as_str()))
+                metadata.state.is_over().then(|| metadata.session(&super::session_of(id.as_str())))
             }));
         }
     }
@@ -245,10 +238,9 @@ impl<'a> Visit<'a> {
             // What the Space is was told by X itself.
             SourceEvent::Session(_) => Ok(()),
             SourceEvent::Speakers(speakers) => {
+                doubt(&mut self.people, &self.heard, &speakers);
                 self.heard = speakers;
-                if !self.heard.is_empty() {
-                    self.empty = None;
-                }
+                self.empty.on_people(self.heard.len(), Instant::now());
                 self.tell_speakers().await
             }
             event => self.send(event).await,
@@ -257,6 +249,7 @@ impl<'a> Visit<'a> {
 
     async fn tell_speakers(&mut self) -> Result<(), SourceError> {
         let speakers: Vec<Speaker> = self.heard.iter().map(|speaker| named(speaker, &self.people)).collect();
+        self.room.muted().store(all_muted(&speakers, &self.people), Ordering::Relaxed);
         if speakers == self.told {
             return Ok(());
         }
@@ -290,13 +283,13 @@ impl<'a> Visit<'a> {
         self.looks.note(standing);
         standing == Some(Standing::Unknown) && self.looks.was_seen()
     }
+}
 
-    async fn tell_empty(&mut self) -> Result<(), SourceError> {
-        if self.empty.is_some_and(|since| since.elapsed() > EMPTY) {
-            self.empty = None;
-            return self.send(SourceEvent::Notice(words::empty())).await;
-        }
-        Ok(())
+/// Waits for a time; for ever where there is none.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -313,50 +306,5 @@ async fn keep_alive(presence: Option<Presence>) {
         if tokio::time::timeout(LOOK_TIME, presence.ping()).await.is_err() {
             tracing::debug!("X did not answer to a sign of life.");
         }
-    }
-}
-
-fn named(speaker: &Speaker, people: &BTreeMap<String, Known>) -> Speaker {
-    let Some(known) = people.get(&speaker.id) else { return speaker.clone() };
-    let name = if known.name.is_empty() { &speaker.name } else { &known.name };
-    Speaker { name: name.clone(), muted: known.muted.or(speaker.muted), ..speaker.clone() }
-}
-
-fn note(people: &mut BTreeMap<String, Known>, sign: &StageSign) {
-    let Some(id) = sign.ids.first() else { return };
-    if people.len() >= PEOPLE_MAX && !people.contains_key(id) {
-        return;
-    }
-    let known = people.entry(id.clone()).or_default();
-    if !sign.name.is_empty() {
-        known.name.clone_from(&sign.name);
-    }
-    known.muted = match sign.change {
-        StageChange::Muted => Some(true),
-        StageChange::Unmuted => Some(false),
-        StageChange::LetUp | StageChange::Removed => known.muted,
-    };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_chat_names_and_mutes_whom_the_gateway_hears() {
-        let mut people = BTreeMap::new();
-        let sign = |change, name: &str| StageSign { change, ids: vec!["1a".to_owned()], name: name.to_owned() };
-        let speaker = Speaker { id: "1a".to_owned(), name: "1a".to_owned(), muted: None, talking: true };
-        assert_eq!(named(&speaker, &people), speaker);
-        note(&mut people, &sign(StageChange::Muted, "Alice"));
-        note(&mut people, &sign(StageChange::LetUp, ""));
-        let told = named(&speaker, &people);
-        assert_eq!((told.name.as_str(), told.muted, told.talking), ("Alice", Some(true), true));
-        note(&mut people, &sign(StageChange::Unmuted, ""));
-        assert_eq!(named(&speaker, &people).muted, Some(false));
-        for n in 0..2 * PEOPLE_MAX {
-            note(&mut people, &StageSign { change: StageChange::Muted, ids: vec![n.to_string()], name: String::new() });
-        }
-        assert_eq!(people.len(), PEOPLE_MAX);
     }
 }

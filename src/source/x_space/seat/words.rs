@@ -102,7 +102,13 @@ pub(super) fn strange_gateway(host: &str) -> (Notice, SourceError) {
 
 /// What a failed call means.
 pub(super) fn failed(error: &SeatError, is_narrow: bool) -> (Notice, SourceError) {
-    let (class, remedy) = class_of(error);
+    let (class, remedy) = match error {
+        SeatError::Refused { call: "audiospace/join", status: 403, .. } if is_narrow => (
+            SourceFault::Operator,
+            "Use an account that belongs to that circle, such as one that subscribes to the host.",
+        ),
+        error => class_of(error),
+    };
     let circle = if is_narrow { "; the Space is for a narrower circle, such as subscribers" } else { "" };
     let message = format!("no speaker's seat: {error}{circle}");
     let notice = match class {
@@ -160,6 +166,11 @@ mod tests {
             assert_eq!((failed.class, notice.code), (class, code), "{error}");
             assert!(notice.remedy.is_some() && !notice.message.contains('\n'), "{notice:?}");
         }
+        let (notice, _) = super::failed(&refused("audiospace/join", 403), true);
+        assert!(
+            notice.message.contains("narrower circle")
+                && notice.remedy.is_some_and(|words| words.contains("subscribes"))
+        );
     }
 
     #[test]
