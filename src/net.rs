@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use native_tls::TlsConnector;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use url::Url;
 
@@ -17,6 +18,7 @@ use guard::{Guard, NoPublicAddress, PublicOnly, Trust};
 mod guard;
 mod socket;
 mod stream;
+mod tls;
 
 pub use socket::Socket;
 pub use stream::Incoming;
@@ -206,8 +208,9 @@ impl HttpClient {
     /// When the system's TLS cannot be had.
     pub fn new(settings: HttpSettings) -> Result<Self, NetError> {
         let guard = Guard::new(settings.allow_private_addresses, &settings.operator_urls);
-        let operator = builder(&settings).build().map_err(|error| NetError::Setup(error.to_string()))?;
-        let public = builder(&settings).dns_resolver(PublicOnly);
+        let tls = tls::connector()?;
+        let operator = builder(&settings, &tls).build().map_err(|error| NetError::Setup(error.to_string()))?;
+        let public = builder(&settings, &tls).dns_resolver(PublicOnly);
         let public = public.build().map_err(|error| NetError::Setup(error.to_string()))?;
         Ok(Self { public, operator, guard, settings })
     }
@@ -296,9 +299,10 @@ impl HttpClient {
     }
 }
 
-fn builder(settings: &HttpSettings) -> reqwest::ClientBuilder {
+fn builder(settings: &HttpSettings, tls: &TlsConnector) -> reqwest::ClientBuilder {
     // No proxy: it would resolve names in our place, and the check of addresses would check nothing.
     reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.clone())
         .user_agent(settings.user_agent.clone())
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)

@@ -24,6 +24,9 @@ use crate::recording::{
 use crate::source::{MissingSpan, ResumePoint, Segment, SessionInfo, SessionPhase};
 use crate::status::RecordingStatus;
 
+/// Why a stream that is captured has a hole.
+pub(super) const BROKE: &str = "the stream broke";
+
 /// Segments of an earlier process that are heard again: a playlist's window.
 const HEARD_AGAIN: usize = 4;
 
@@ -187,6 +190,7 @@ impl Archive {
         if shared.session.session != fact.session {
             let kept = self.recording.as_ref().map(|recording| kept_of(recording, &fact.session));
             shared.kept = kept.unwrap_or_default();
+            shared.stream = Stream::default();
         }
         shared.session = fact.clone();
         if let Some(recording) = &self.recording {
@@ -255,7 +259,10 @@ impl Archive {
     /// Measures the session's own audio.
     pub(super) fn audio(&self, block: &PcmBlock) {
         self.measuring.audio(block);
-        self.shared().stream.on_audio(block);
+        let hole = self.shared().stream.on_audio(block);
+        if let Some(hole) = hole {
+            self.gap(hole.start, hole.end, BROKE);
+        }
     }
 
     /// The encoded stream is over for now.

@@ -6,11 +6,13 @@
 
 mod edges;
 mod path;
+mod pause;
 
 use std::ops::Range as Span;
 
 use edges::{Edge, agree};
 use path::Path;
+use pause::quietest;
 
 use super::error::EpisodeError;
 use super::progress::Progress;
@@ -32,6 +34,9 @@ const WINDOWS: [i64; 3] = [0, -35 * SECOND, 35 * SECOND];
 
 /// How far around the first edge's place the second one is looked for.
 const NEAR: i64 = 3 * SECOND;
+
+/// How much of a hole is looked through for a pause.
+const PAUSE: i64 = 60 * SECOND;
 
 /// Shorter holes are not worth two joints: 50 ms.
 const SHORTEST: i64 = SECOND / 20;
@@ -76,7 +81,9 @@ pub fn other_path(archive: &Archive, session: &str, progress: &Progress) -> Resu
     let others: Vec<Path<'_>> =
         all.filter(|other| other.session.info.session != session || other.half != own.half).collect();
     let filled: Vec<Span<i64>> = lacks.fills_in_use().iter().map(|fill| fill.start..fill.end).collect();
-    let holes = lacks.gap_spans().into_iter().flat_map(|gap| spans_without(gap, &filled));
+    // What is missing at its very start or end has one edge only.
+    let inside = |gap: &Span<i64>| own.extent().is_some_and(|all| all.start < gap.start && gap.end < all.end);
+    let holes = lacks.gap_spans().into_iter().filter(inside).flat_map(|gap| spans_without(gap, &filled));
     for hole in holes.filter(|hole| (SHORTEST..LONGEST).contains(&(hole.end - hole.start))).take(MOST) {
         search(&own, &others, &hole, progress, &mut found)?;
     }
@@ -99,18 +106,20 @@ fn search(
         match place(own, other, hole)? {
             Placed::Elsewhere => {}
             Placed::Refused(why) => refusals.push(why),
-            Placed::At(offset) => {
-                let mut held = other.held(&left, offset);
-                held.retain(|span| span.end - span.start >= SHORTEST);
-                found.fills.extend(held.iter().map(|span| FillFact {
-                    session: own.session.info.session.clone(),
-                    start: span.start,
-                    end: span.end,
-                    from: other.session.info.session.clone(),
-                    streams: other.half == Half::Streams,
-                    offset,
-                }));
-                left = left.into_iter().flat_map(|span| spans_without(span, &held)).collect();
+            Placed::At(parts) => {
+                for (part, offset) in parts {
+                    let mut held = other.held(&within(&left, &part), offset);
+                    held.retain(|span| span.end - span.start >= SHORTEST);
+                    found.fills.extend(held.iter().map(|span| FillFact {
+                        session: own.session.info.session.clone(),
+                        start: span.start,
+                        end: span.end,
+                        from: other.session.info.session.clone(),
+                        streams: other.half == Half::Streams,
+                        offset,
+                    }));
+                    left = left.into_iter().flat_map(|span| spans_without(span, &held)).collect();
+                }
             }
         }
         if left.is_empty() {
@@ -121,10 +130,16 @@ fn search(
     Ok(())
 }
 
+/// What of `spans` lies in `part`.
+fn within(spans: &[Span<i64>], part: &Span<i64>) -> Vec<Span<i64>> {
+    let common = spans.iter().map(|span| span.start.max(part.start)..span.end.min(part.end));
+    common.filter(|span| !span.is_empty()).collect()
+}
+
 /// Where a hole lies in another path.
 enum Placed {
-    /// Its media time there is media time here and this.
-    At(i64),
+    /// Its parts, each with how far media time there is ahead of media time here.
+    At(Vec<(Span<i64>, i64)>),
     /// It was on the air at another time.
     Elsewhere,
     /// It should hold it, and it cannot be told where.
@@ -146,13 +161,28 @@ fn place(own: &Path<'_>, other: &Path<'_>, hole: &Span<i64>) -> Result<Placed, E
         None => None,
     };
     let seconds = |samples: i64| samples as f64 / SECOND as f64;
-    Ok(match agree(Edge(before), Edge(behind)) {
-        Ok(offset) => Placed::At(offset),
+    Ok(match agree(Edge(before), Edge(behind), (hole.end - hole.start).unsigned_abs()) {
+        Ok(edges) if edges.start == edges.end => Placed::At(vec![(hole.clone(), edges.start)]),
+        Ok(edges) => {
+            let joint = joint(other, hole, &edges)?;
+            Placed::At(vec![(hole.start..joint, edges.start), (joint..hole.end, edges.end)])
+        }
         Err(why) => {
             let (length, at) = (seconds(hole.end - hole.start), seconds(hole.start));
             Placed::Refused(format!("{length:.1} s at {at:.1} s are not taken from the {}: {why}.", other.name()))
         }
     })
+}
+
+/// Where in the hole to go from the offset of its start to that of its end: what is left out or said twice is a pause.
+fn joint(other: &Path<'_>, hole: &Span<i64>, edges: &Span<i64>) -> Result<i64, EpisodeError> {
+    let low = edges.start.min(edges.end);
+    let width = edges.start.abs_diff(edges.end);
+    let from = hole.start.saturating_add(low);
+    let length = (hole.end - hole.start).min(PAUSE).saturating_add_unsigned(width);
+    let sound = other.hear(from..from.saturating_add(length))?;
+    let at = quietest(&sound, usize::try_from(width).unwrap_or(0));
+    Ok(hole.start.saturating_add(at as i64).min(hole.end))
 }
 
 /// How far media time there is ahead of media time here, by the wall clock.

@@ -1,5 +1,7 @@
 //! Samples that this process makes itself, as the encoded stream that a recording keeps.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
@@ -40,13 +42,17 @@ impl PcmCapture {
         let pipeline = TEMPLATE.build(&[("channels", Hole::Int(channels))])?;
         let input: AppSrc = pipeline.element("in")?;
         let sink: AppSink = pipeline.element("capture")?;
+        let output = Arc::new(Mutex::new(Some(output)));
+        let last = output.clone();
         let forward = move |sink: &AppSink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
             let map = sample.buffer().and_then(|buffer| buffer.map_readable().ok()).ok_or(gst::FlowError::Error)?;
-            output.send(Bytes::copy_from_slice(&map)).map_err(|_| gst::FlowError::Eos)?;
-            Ok(gst::FlowSuccess::Ok)
+            let output = output.lock().unwrap_or_else(PoisonError::into_inner);
+            let sent = output.as_ref().and_then(|output| output.send(Bytes::copy_from_slice(&map)).ok());
+            sent.map(|()| gst::FlowSuccess::Ok).ok_or(gst::FlowError::Eos)
         };
-        sink.set_callbacks(AppSinkCallbacks::builder().new_sample(forward).build());
+        let close = move |_: &AppSink| *last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        sink.set_callbacks(AppSinkCallbacks::builder().new_sample(forward).eos(close).build());
         pipeline.play_blocking()?;
         Ok(Self { input, pushed: 0, _pipeline: pipeline })
     }
@@ -59,6 +65,13 @@ impl PcmCapture {
     /// Appends samples to a stereo capture (48 kHz, within -1.0..=1.0). Never blocks.
     pub fn push_stereo(&mut self, samples: &[StereoSample]) {
         self.append(samples.iter().flatten(), samples.len());
+    }
+
+    /// Nothing more comes: the output is closed behind the last byte.
+    pub fn end(&self) {
+        if self.input.end_of_stream().is_err() {
+            tracing::warn!("A capture did not take its end.");
+        }
     }
 
     fn append<'a>(&mut self, values: impl Iterator<Item = &'a f32>, count: usize) {
@@ -97,6 +110,13 @@ mod tests {
             }
             assert!(kept.len() < wanted + 2_000, "{} bytes for {wanted} of samples", kept.len());
         }
+        capture.push(&[0.0; 100]);
+        capture.end();
+        let mut last = 0;
+        while let Some(bytes) = receiver.recv().await {
+            last += bytes.len();
+        }
+        assert!(last >= 200, "{last}");
         assert_eq!(kept[..4], [0x1A, 0x45, 0xDF, 0xA3], "a Matroska file starts with an EBML header");
     }
 }

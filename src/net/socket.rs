@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::guard::{PublicOnly, Trust};
-use super::{HttpClient, NetError, Request, builder, connection_error, headers_of};
+use super::{HttpClient, NetError, Request, builder, connection_error, headers_of, tls};
 
 /// Both directions of an open WebSocket.
 pub type Socket = WebSocketStream<Upgraded>;
@@ -30,7 +30,7 @@ impl HttpClient {
             return Err(NetError::SecretHost(request.url.host_str().unwrap_or_default().to_owned()));
         }
         // HTTP/2, which the ordinary clients offer, knows no such upgrade.
-        let builder = builder(&self.settings).http1_only();
+        let builder = builder(&self.settings, &tls::connector_http1()?).http1_only();
         let builder = if trust == Trust::Network { builder.dns_resolver(PublicOnly) } else { builder };
         let client = builder.build().map_err(|error| NetError::Setup(error.to_string()))?;
         let key = base64::engine::general_purpose::STANDARD.encode(fastrand::u128(..).to_be_bytes());

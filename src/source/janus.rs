@@ -10,6 +10,7 @@ use url::Url;
 
 use super::id;
 use super::webrtc::room::{Room, WEBRTC_DELAY};
+use super::webrtc::zero::Zero;
 use super::{Attempt, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
 use crate::net::HttpClient;
 use crate::secret::Secret;
@@ -44,6 +45,7 @@ pub struct JanusSource {
     member: Option<String>,
     /// Whether everybody is known to be muted, by whoever knows more than the gateway.
     muted: Arc<AtomicBool>,
+    zero: Zero,
 }
 
 impl JanusSource {
@@ -51,13 +53,15 @@ impl JanusSource {
     /// wait for [`client::POLL_PATIENCE`].
     pub fn new(gateway: Url, room: &str, pin: Option<Secret>, login: Login, client: HttpClient) -> Self {
         let id = id::hashed("janus", &format!("{gateway} {room}"), 6);
-        Self { gateway, room: room.to_owned(), pin, login, client, id, member: None, muted: Arc::default() }
+        let (room, muted, zero) = (room.to_owned(), Arc::default(), Zero::default());
+        Self { gateway, room, pin, login, client, id, member: None, muted, zero }
     }
 
-    /// The same for a gateway of X: its session is the Space `id`, and every request names the account `user`.
+    /// The same for a gateway of X: its session is the Space `id`, whose media time lies as `zero` says, and every request
+    /// names the account `user`.
     #[must_use]
-    pub fn as_member(self, id: &str, user: &str) -> Self {
-        Self { id: id.to_owned(), member: Some(user.to_owned()), ..self }
+    pub fn as_member(self, id: &str, zero: Zero, user: &str) -> Self {
+        Self { id: id.to_owned(), zero, member: Some(user.to_owned()), ..self }
     }
 
     /// To be set while everybody in the room is known to be muted: such a room may send nothing at all.
@@ -94,7 +98,7 @@ impl JanusSource {
             None => Videoroom::new(&self.room, pin),
         };
         let mut dialogue = Dialogue::begin(session);
-        let room = Room::enter(context, &self.id)?;
+        let room = Room::enter(context, &self.id, &self.zero)?;
         let mut hall = Hall::enter(session, dialogue.requests(), watching, (videoroom, room), first)?;
         hall.trust(&self.muted);
         let mut tick = tokio::time::interval(TICK);
@@ -103,7 +107,8 @@ impl JanusSource {
             let done = tokio::select! {
                 () = context.token.cancelled() => break Ok(SourceEnd::Cancelled),
                 message = dialogue.next() => match message {
-                    Some(message) => hall.on_message(message.map_err(told)?).await,
+                    Some(Ok(message)) => hall.on_message(message).await,
+                    Some(Err(error)) => Err(told(error)),
                     None => Err(SourceError::transient("the gateway is not asked any more")),
                 },
                 // What came waits for its turn anyway. A full room that woke us for each packet cost a fifth more.

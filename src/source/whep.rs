@@ -6,11 +6,13 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::id;
 use super::webrtc::line::Line;
 use super::webrtc::room::{self, Room, WEBRTC_DELAY};
+use super::webrtc::zero::Zero;
 use super::{
     Attempt, SessionInfo, SessionPhase, Source, SourceContext, SourceEnd, SourceError, SourceEvent, SourceFault,
     Speaker,
@@ -41,6 +43,7 @@ pub struct WhepSource {
     token: Option<Secret>,
     client: HttpClient,
     id: String,
+    zero: Zero,
 }
 
 /// A session at an endpoint.
@@ -54,7 +57,7 @@ impl WhepSource {
     /// A source of `endpoint`. `client` must trust its host.
     pub fn new(endpoint: Url, token: Option<Secret>, client: HttpClient) -> Self {
         let id = id::hashed("whep", endpoint.as_str(), 6);
-        Self { endpoint, token, client, id }
+        Self { endpoint, token, client, id, zero: Zero::default() }
     }
 
     async fn listen(&self, context: SourceContext) -> Result<SourceEnd, SourceError> {
@@ -142,29 +145,41 @@ impl WhepSource {
             ..SessionInfo::default()
         };
         context.send(SourceEvent::Session(info)).await?;
-        let mut room = Room::enter(context, &self.id)?;
-        let axis = room.axis(listener, 0);
-        let mut line = Line::new("the endpoint");
-        line.begin(Instant::now());
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        loop {
-            tokio::select! {
-                () = context.token.cancelled() => return Ok(SourceEnd::Cancelled),
-                _ = tick.tick() => {}
-            }
-            while let Ok(event) = media.try_recv() {
-                line.on_event(&event, Instant::now())?;
-                match event {
-                    RtcEvent::Track(track) => room.seat(track, whoever()),
-                    // A stream that is offered is sent.
-                    RtcEvent::State(RtcState::Connected) => line.expect_packets(Instant::now()),
-                    _ => {}
-                }
-                room.take(axis, event).await?;
-            }
-            room.tick(line.is_well(Instant::now())?).await?;
+        let mut room = Room::enter(context, &self.id, &self.zero)?;
+        let end = attend_to(&mut room, listener, media, &context.token).await;
+        room.end().await;
+        end
+    }
+}
+
+/// Gives out what comes, until nothing more does.
+async fn attend_to(
+    room: &mut Room<'_>,
+    listener: &RtcListener,
+    media: &mut mpsc::Receiver<RtcEvent>,
+    token: &CancellationToken,
+) -> Result<SourceEnd, SourceError> {
+    let axis = room.axis(listener, 0);
+    let mut line = Line::new("the endpoint");
+    line.begin(Instant::now());
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = token.cancelled() => return Ok(SourceEnd::Cancelled),
+            _ = tick.tick() => {}
         }
+        while let Ok(event) = media.try_recv() {
+            line.on_event(&event, Instant::now())?;
+            match event {
+                RtcEvent::Track(track) => room.seat(track, whoever()),
+                // A stream that is offered is sent.
+                RtcEvent::State(RtcState::Connected) => line.expect_packets(Instant::now()),
+                _ => {}
+            }
+            room.take(axis, event).await?;
+        }
+        room.tick(line.is_well(Instant::now())?).await?;
     }
 }
 

@@ -40,6 +40,7 @@ mod rehearsal_parts;
 mod repair;
 mod seat;
 mod seat_faults;
+mod seat_repair;
 mod service;
 mod sessions;
 mod show;

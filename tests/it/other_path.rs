@@ -167,6 +167,29 @@ async fn what_does_not_sound_the_same_on_both_sides_is_not_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hole_that_is_a_little_shorter_on_the_other_path_is_heard_with_both_its_edges_in_place() {
+    let _turn = crate::support::turn_to_hear().await;
+    let mut shorter = talk(0, 55, LATER);
+    // Five frames, inside of the hole.
+    shorter.drain(1_100..1_105);
+    let temp = tempfile::tempdir().expect("a folder");
+    let (_recording, found) = archive(temp.path(), &shorter, &[]).await;
+    let segment = FRAMES as i64 * 1024;
+    let [before, behind] = &found.fills[..] else { panic!("{found:?}") };
+    assert_eq!((before.start, before.end, behind.end), (7 * segment, behind.start, 10 * segment));
+    assert!((before.offset + LATER as i64).abs() <= 24, "{found:?}");
+    assert!((behind.offset + LATER as i64 + 5 * 1024).abs() <= 24, "{found:?}");
+    // What is said twice there is the quietest of it.
+    let heard: Vec<f32> = said(0, 55, 0).iter().map(|sample| sample[0]).collect();
+    let power = |from: i64, to: i64| {
+        let piece = &heard[from as usize..to as usize];
+        piece.iter().map(|value| value * value).sum::<f32>() / piece.len() as f32
+    };
+    let (joint, all) = (power(before.end, before.end + 5 * 1024), power(7 * segment, 10 * segment));
+    assert!(joint < all / 4.0, "{joint} of {all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_what_the_other_path_has_itself_is_taken_from_it() {
     let _turn = crate::support::turn_to_hear().await;
     let temp = tempfile::tempdir().expect("a folder");

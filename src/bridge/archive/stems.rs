@@ -1,5 +1,7 @@
 //! Each speaker apart: who is there and what each sends, on its way to the recording.
 
+use std::ops::Range;
+
 use super::Archive;
 use crate::media::PcmBlock;
 use crate::recording::NewStem;
@@ -12,18 +14,25 @@ pub(super) struct Stream {
     zero: Option<i64>,
     /// Whether anything was captured since then.
     begun: bool,
+    /// Whether anything ever was.
+    captured: bool,
     /// Media time behind the newest audio.
     heard: i64,
 }
 
 impl Stream {
-    pub(super) fn on_audio(&mut self, block: &PcmBlock) {
+    /// Takes notice of audio. Gives what is missing before it, where a stream that was captured broke and goes on here.
+    pub(super) fn on_audio(&mut self, block: &PcmBlock) -> Option<Range<i64>> {
+        let broke = self.captured && self.zero.is_none() && self.heard < block.media_time;
+        let hole = broke.then_some(self.heard..block.media_time);
         self.zero.get_or_insert(block.media_time);
         self.heard = block.media_time.saturating_add(block.samples.len() as i64);
+        hole
     }
 
     /// Something is captured: the media time of its zero, if it is a beginning and that is known.
     pub(super) fn on_capture(&mut self) -> Option<i64> {
+        self.captured = true;
         if std::mem::replace(&mut self.begun, true) { None } else { self.zero }
     }
 
@@ -70,8 +79,8 @@ mod tests {
         stream.on_audio(&block(5960));
         assert_eq!((stream.on_capture(), stream.on_capture(), stream.heard), (Some(5000), None, 6920));
         stream.on_end();
-        stream.on_audio(&block(9000));
-        assert_eq!(stream.on_capture(), Some(9000));
+        assert_eq!(stream.on_audio(&block(9000)), Some(6920..9000), "it broke");
+        assert_eq!((stream.on_audio(&block(9960)), stream.on_capture()), (None, Some(9000)));
         stream.on_end();
         assert_eq!(stream.on_capture(), None, "captured before anything was decoded: nobody knows");
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Conductor;
 use super::lane::RESERVE;
 use super::standby::SLACK;
+use crate::bridge::archive::BROKE;
 use crate::media::{PcmBlock, ProgramTime, SAMPLE_RATE};
 use crate::program::{Edge, Layer, Move, Placement, Program, Reserve, Written};
 
@@ -87,7 +88,7 @@ impl Conductor {
         let slot = &mut self.sources[index];
         if let (Some((end, at)), Some(resume)) = (slot.lane.newest, &mut slot.lane.resume) {
             resume.media_time = end + (at.elapsed().as_secs_f64() * f64::from(SAMPLE_RATE)) as i64;
-            slot.archive.gap(end, resume.media_time, "the stream broke");
+            slot.archive.gap(end, resume.media_time, BROKE);
             if index == self.attempts.index() {
                 self.air.placement = None;
             }

@@ -1,10 +1,15 @@
 //! Whether what lies before a hole and what lies behind it say the same of where the hole lies in another session.
 
+use std::ops::Range;
+
 use crate::media::SAMPLE_RATE;
 
-/// How far the two may lie apart: 10 ms. A speaker's echo of more is heard, and where more is between them one of the
-/// paths lost or doubled something of which its times do not tell.
+/// What lies no further apart is the same place: 10 ms. A speaker's echo of more is heard.
 const TOLERANCE: u64 = SAMPLE_RATE as u64 / 100;
+
+/// How far the two may lie apart: 250 ms. A stream that broke is placed by the clock and goes on where its first packets
+/// lie; what is between them goes into a pause. Where it is more, one of the paths lost or doubled something.
+const APART: u64 = SAMPLE_RATE as u64 / 4;
 
 /// The offset that an edge found, in samples; none where it is not alike anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,16 +26,20 @@ pub(super) enum Disagreement {
     Apart(u64),
 }
 
-/// The offset between them that both agree on.
-pub(super) fn agree(before: Edge, behind: Edge) -> Result<i64, Disagreement> {
+/// The offsets at the edges of a hole of `length` samples; one offset where both find the same place.
+pub(super) fn agree(before: Edge, behind: Edge, length: u64) -> Result<Range<i64>, Disagreement> {
     let before = before.0.ok_or(Disagreement::Before)?;
     let behind = behind.0.ok_or(Disagreement::Behind)?;
     let apart = before.abs_diff(behind);
-    if apart > TOLERANCE {
+    if apart > APART.min(length / 2) && apart > TOLERANCE {
         return Err(Disagreement::Apart(apart.saturating_mul(1000) / u64::from(SAMPLE_RATE)));
     }
-    // In the middle, so that neither joint has all of it.
-    Ok(before.saturating_add(behind.saturating_sub(before) / 2))
+    if apart <= TOLERANCE {
+        // In the middle, so that neither joint has all of it.
+        let middle = before.saturating_add(behind.saturating_sub(before) / 2);
+        return Ok(middle..middle);
+    }
+    Ok(before..behind)
 }
 
 #[cfg(test)]
@@ -39,17 +48,21 @@ mod tests {
 
     #[test]
     fn two_edges_by_table() {
-        for (before, behind, wanted) in [
-            (Some(1000), Some(1000), Ok(1000)),
-            (Some(1000), Some(1480), Ok(1240)),
-            (Some(-1480), Some(-1000), Ok(-1240)),
-            (Some(1000), Some(1481), Err(Disagreement::Apart(10))),
-            (Some(0), Some(-144_000), Err(Disagreement::Apart(3000))),
-            (None, Some(0), Err(Disagreement::Before)),
-            (Some(0), None, Err(Disagreement::Behind)),
-            (None, None, Err(Disagreement::Before)),
+        const SECOND: u64 = 48_000;
+        for (before, behind, length, wanted) in [
+            (Some(1000), Some(1000), SECOND, Ok(1000..1000)),
+            (Some(1000), Some(1480), SECOND, Ok(1240..1240)),
+            (Some(-1480), Some(-1000), 2400, Ok(-1240..-1240)),
+            (Some(1000), Some(1481), SECOND, Ok(1000..1481)),
+            (Some(1000), Some(-11_000), SECOND, Ok(1000..-11_000)),
+            (Some(1000), Some(13_001), SECOND, Err(Disagreement::Apart(250))),
+            (Some(1000), Some(3_401), 4800, Err(Disagreement::Apart(50))),
+            (Some(0), Some(-144_000), 10 * SECOND, Err(Disagreement::Apart(3000))),
+            (None, Some(0), SECOND, Err(Disagreement::Before)),
+            (Some(0), None, SECOND, Err(Disagreement::Behind)),
+            (None, None, SECOND, Err(Disagreement::Before)),
         ] {
-            assert_eq!(agree(Edge(before), Edge(behind)), wanted, "{before:?} {behind:?}");
+            assert_eq!(agree(Edge(before), Edge(behind), length), wanted, "{before:?} {behind:?}");
         }
     }
 }

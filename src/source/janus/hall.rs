@@ -97,8 +97,9 @@ impl<'a> Hall<'a> {
         self.muted = Some(muted);
     }
 
-    /// Ends every connection.
+    /// Gives out what was heard to the end, and ends every connection.
     pub(super) async fn leave(self) {
+        self.room.end().await;
         for ear in self.ears {
             ear.connection.close().await;
         }

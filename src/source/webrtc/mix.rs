@@ -103,6 +103,12 @@ impl Mixer {
         self.cursor
     }
 
+    /// End of the last sample that is held back; the position where there is none.
+    pub fn held_until(&self) -> u64 {
+        let last = self.tracks.values().filter_map(|track| track.runs.back());
+        last.map(|run| run.start + run.samples.len() as u64).max().unwrap_or(self.cursor)
+    }
+
     /// Takes samples of a track that are stamped `at` and came `now`.
     pub fn push(&mut self, track: u32, at: u64, now: u64, samples: &[StereoSample]) {
         let room = self.tracks.len() < TRACKS_MAX;

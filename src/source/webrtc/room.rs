@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::mix::{DELAY, EASY_DELAY, Mixer};
 use super::voice::Voice;
+use super::zero::Zero;
 use crate::gst::pcm_capture::PcmCapture;
 use crate::gst::webrtc::{RtcEvent, RtcListener};
 use crate::media::{PcmBlock, SAMPLE_RATE, StereoSample, opus};
@@ -35,6 +36,9 @@ const TALKING_TIME: u64 = SAMPLE_RATE as u64 / 2;
 /// find their sound (RFC 7845 §4.6), and not every track comes at once.
 const SETTLE: u64 = SAMPLE_RATE as u64 / 5;
 
+/// A capture gives its last bytes within this.
+const CAPTURED: Duration = Duration::from_millis(500);
+
 /// How long the jitter buffers wait for what is missing, in ms.
 pub fn latency_ms(context: &SourceContext) -> u32 {
     if context.unhurried { EASY_LATENCY_MS } else { LATENCY_MS }
@@ -44,7 +48,7 @@ pub fn latency_ms(context: &SourceContext) -> u32 {
 pub struct Room<'a> {
     context: &'a SourceContext,
     entered: Instant,
-    /// Media time of the moment that it was entered. What an earlier visit gave out last was held back before, too.
+    /// Media time of the moment that it was entered.
     base: i64,
     mixer: Mixer,
     capture: PcmCapture,
@@ -83,19 +87,22 @@ struct Seat {
 }
 
 impl<'a> Room<'a> {
-    /// Enters the room of the session `id`.
+    /// Enters the room of the session `id`, whose media time lies as `zero` says.
     ///
     /// # Errors
     /// When the mix cannot be captured.
-    pub fn enter(context: &'a SourceContext, id: &str) -> Result<Self, SourceError> {
+    pub fn enter(context: &'a SourceContext, id: &str, zero: &Zero) -> Result<Self, SourceError> {
         let (sender, captured) = mpsc::unbounded_channel();
         let capture = PcmCapture::stereo(sender).map_err(|error| SourceError::operator(error.to_string()))?;
         let resume = context.resume.as_ref().filter(|resume| resume.session_id == id);
         let delay = if context.unhurried { EASY_DELAY } else { DELAY };
+        // What an earlier process gave out last was held back before, too.
+        let goes_on = || resume.map_or(0, |last| last.media_time + (samples(context.began.elapsed()) + delay) as i64);
+        let entered = Instant::now();
         Ok(Self {
             context,
-            entered: Instant::now(),
-            base: resume.map_or(0, |resume| resume.media_time + samples(context.began.elapsed()) as i64 + delay as i64),
+            entered,
+            base: zero.media_time(entered, goes_on),
             mixer: Mixer::new(0, delay, context.level_speakers),
             capture,
             captured,
@@ -194,24 +201,47 @@ impl<'a> Room<'a> {
     /// When nobody listens to the source.
     pub async fn tick(&mut self, is_well: bool) -> Result<(), SourceError> {
         let now = self.now();
-        if !is_well {
-            if !self.begun {
-                self.mixer.skip_to(now.saturating_sub(self.mixer.delay()));
+        match (is_well, self.begun) {
+            (true, _) => {
+                self.begun = true;
+                self.give(now).await?;
             }
-            return self.tell_speakers(now).await;
+            (false, true) => self.give_rest().await?,
+            (false, false) => self.mixer.skip_to(now.saturating_sub(self.mixer.delay())),
         }
-        self.begun = true;
-        let position = self.mixer.position();
+        self.tell_speakers(now).await
+    }
+
+    /// Gives out all that was said and is held back still: nothing that it could wait for comes any more.
+    async fn give_rest(&mut self) -> Result<(), SourceError> {
+        let end = self.mixer.held_until();
+        while self.mixer.position() < end {
+            self.give(end + self.mixer.delay()).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing more comes: what was heard to the end is given out, and kept. Where nobody listens there is nobody to give it
+    /// to.
+    pub async fn end(mut self) {
+        drop(self.give_rest().await);
+        self.capture.end();
+        while let Ok(Some(bytes)) = tokio::time::timeout(CAPTURED, self.captured.recv()).await {
+            drop(self.context.send(SourceEvent::Capture(bytes)).await);
+        }
+    }
+
+    async fn give(&mut self, now: u64) -> Result<(), SourceError> {
+        let media_time = self.base + self.mixer.position() as i64;
         let samples = self.mixer.pull(now);
         if !samples.is_empty() {
             self.capture.push_stereo(&samples);
-            let media_time = self.base + position as i64;
             self.context.send(SourceEvent::Audio(PcmBlock { media_time, samples })).await?;
         }
         while let Ok(bytes) = self.captured.try_recv() {
             self.context.send(SourceEvent::Capture(bytes)).await?;
         }
-        self.tell_speakers(now).await
+        Ok(())
     }
 
     async fn tell_speakers(&mut self, now: u64) -> Result<(), SourceError> {

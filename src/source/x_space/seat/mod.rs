@@ -27,6 +27,7 @@ use super::{Memory, Reporter, XSpaceSource};
 use crate::clock::Clock;
 use crate::config::XApiConfig;
 use crate::source::webrtc::room::WEBRTC_DELAY;
+use crate::source::webrtc::zero::Zero;
 use crate::source::{Attempt, Notice, Search, Source, SourceContext, SourceEnd, SourceError, SourceEvent};
 
 mod answer;
@@ -62,6 +63,8 @@ pub struct SpeakerSeat {
     asked: u32,
     /// What people were told already.
     told: BTreeSet<(&'static str, String)>,
+    /// Where the stage's media time lies, from one stay to the next.
+    zero: Zero,
 }
 
 impl SpeakerSeat {
@@ -87,7 +90,7 @@ impl SpeakerSeat {
             ));
         }
         let services = Services::new(&listener.config).map_err(|error| SourceError::operator(error.to_string()))?;
-        Ok(Self { listener, services, rules, asked: 0, told: BTreeSet::new() })
+        Ok(Self { listener, services, rules, asked: 0, told: BTreeSet::new(), zero: Zero::default() })
     }
 
     async fn attempt(&mut self, context: SourceContext) -> Result<SourceEnd, SourceError> {
@@ -99,7 +102,7 @@ impl SpeakerSeat {
         let Some((metadata, usher)) = found else { return Ok(SourceEnd::SessionEnded) };
         let presence =
             Presence::start(&self.services, &usher.account.cookie, self.listener.api.lifecycle_token()).await;
-        let mut stay = Stay { usher, presence, chat: Chat::join(self), held: None, metadata };
+        let mut stay = Stay { usher, presence, chat: Chat::join(self), held: None, metadata, zero: self.zero.clone() };
         let end = self.sit(&mut stay, &context).await;
         if tokio::time::timeout(GOODBYE, stay.leave()).await.is_err() {
             tracing::debug!("X did not answer to a goodbye.");
@@ -294,6 +297,7 @@ struct Stay {
     chat: Chat,
     held: Option<Held>,
     metadata: Metadata,
+    zero: Zero,
 }
 
 impl Stay {

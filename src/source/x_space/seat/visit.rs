@@ -52,6 +52,13 @@ pub(super) enum Ended {
     Broken(SourceError),
 }
 
+/// Why a room is left that goes on giving.
+enum Left {
+    /// The Space is over, as X says; that is told behind the last sound.
+    Over(SessionInfo),
+    As(Ended),
+}
+
 /// A question whether the Space is over, on its way; its answer is the session if it is.
 type Question = Asked<SessionInfo>;
 
@@ -98,7 +105,7 @@ impl<'a> Visit<'a> {
         let login = Login { authorization: Some(way.token), ..Login::default() };
         let space = stay.usher.space.as_str();
         let room = JanusSource::new(way.gateway, space, None, login, client)
-            .as_member(&super::session_of(space), &stay.usher.account.id);
+            .as_member(&super::session_of(space), stay.zero.clone(), &stay.usher.account.id);
         let known = |person: &crate::source::x_space::metadata::Person| {
             (person.id.clone(), Known { name: person.name.clone(), muted: Some(person.muted), doubted: false })
         };
@@ -126,12 +133,18 @@ impl<'a> Visit<'a> {
         let mut room = self.room.clone();
         let mut hearing = AbortOnDropHandle::new(tokio::spawn(async move { room.run(inner).await }));
         let end = self.attend(&mut events).await;
-        drop(events);
         token.cancel();
-        // It leaves the gateway as it should.
-        let heard = tokio::time::timeout(GOODBYE, &mut hearing).await;
+        // It gives out what it holds back still, and leaves the gateway as it should.
+        let last_words = async {
+            while let Some(event) = events.recv().await {
+                drop(self.pass_on(event).await);
+            }
+            (&mut hearing).await
+        };
+        let heard = tokio::time::timeout(GOODBYE, last_words).await;
         match (end, heard) {
-            (Some(end), _) => end,
+            (Some(Left::Over(info)), _) => self.over(info).await,
+            (Some(Left::As(end)), _) => end,
             (None, Ok(Ok(Ok(end)))) => Ended::As(end),
             (None, Ok(Ok(Err(_)))) if self.is_over().await => Ended::As(SourceEnd::SessionEnded),
             (None, Ok(Ok(Err(_)))) if self.is_lost().await => Ended::Removed,
@@ -141,7 +154,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Passes on what the room gives until it gives nothing more, or the seat is gone.
-    async fn attend(&mut self, events: &mut mpsc::Receiver<SourceEvent>) -> Option<Ended> {
+    async fn attend(&mut self, events: &mut mpsc::Receiver<SourceEvent>) -> Option<Left> {
         let (mut question, mut look): (Question, Look) = (None, None);
         let _pings = AbortOnDropHandle::new(tokio::spawn(keep_alive(self.stay.presence.clone())));
         let mut looks = tokio::time::interval_at(Instant::now() + FIRST_LOOK, LOOK);
@@ -159,7 +172,7 @@ impl<'a> Visit<'a> {
                 }
                 standing = answered(&mut look) => {
                     if self.looks.answered(standing) {
-                        return Some(Ended::Removed);
+                        return Some(Left::As(Ended::Removed));
                     }
                     if self.looks.is_doubted() {
                         self.look(&mut look);
@@ -169,7 +182,7 @@ impl<'a> Visit<'a> {
                 over = answered(&mut question) => match over {
                     Some(info) => {
                         self.hear_out(events).await;
-                        return Some(self.over(info).await);
+                        return Some(Left::Over(info));
                     }
                     None => Ok(()),
                 },
@@ -186,7 +199,7 @@ impl<'a> Visit<'a> {
                 }
             };
             if let Err(error) = done {
-                return Some(Ended::Broken(error));
+                return Some(Left::As(Ended::Broken(error)));
             }
         }
     }
