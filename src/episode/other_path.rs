@@ -176,13 +176,16 @@ fn place(own: &Path<'_>, other: &Path<'_>, hole: &Span<i64>) -> Result<Placed, E
 
 /// Where in the hole to go from the offset of its start to that of its end: what is left out or said twice is a pause.
 fn joint(other: &Path<'_>, hole: &Span<i64>, edges: &Span<i64>) -> Result<i64, EpisodeError> {
+    let (first, last) = (hole.start + SHORTEST, (hole.end - SHORTEST).min(hole.start.saturating_add(PAUSE)));
+    if first >= last {
+        return Ok(hole.start + (hole.end - hole.start) / 2);
+    }
     let low = edges.start.min(edges.end);
     let width = edges.start.abs_diff(edges.end);
-    let from = hole.start.saturating_add(low);
-    let length = (hole.end - hole.start).min(PAUSE).saturating_add_unsigned(width);
-    let sound = other.hear(from..from.saturating_add(length))?;
+    let there = |at: i64| at.saturating_add(low);
+    let sound = other.hear(there(first)..there(last).saturating_add_unsigned(width))?;
     let at = quietest(&sound, usize::try_from(width).unwrap_or(0));
-    Ok(hole.start.saturating_add(at as i64).min(hole.end))
+    Ok(first.saturating_add(at as i64).min(last))
 }
 
 /// How far media time there is ahead of media time here, by the wall clock.
