@@ -68,7 +68,13 @@ fn tell(session: &SessionArchive) {
         println!("  stream from {:?} for {:?} s", one.media_time.map(seconds), one.seconds);
     }
     for fill in &session.fills {
-        println!("  {:.3} to {:.3} from {}, {:.4} s on", seconds(fill.start), seconds(fill.end), fill.from, seconds(fill.offset));
+        println!(
+            "  {:.3} to {:.3} from {}, {:.4} s on",
+            seconds(fill.start),
+            seconds(fill.end),
+            fill.from,
+            seconds(fill.offset)
+        );
     }
 }
 

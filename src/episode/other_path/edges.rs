@@ -54,7 +54,7 @@ mod tests {
             (Some(1000), Some(1480), SECOND, Ok(1240..1240)),
             (Some(-1480), Some(-1000), 2400, Ok(-1240..-1240)),
             (Some(1000), Some(1481), SECOND, Ok(1000..1481)),
-            (Some(1000), Some(-11_000), SECOND, Ok(1000..-11_000)),
+            (Some(-12_000), Some(0), SECOND, Ok(-12_000..0)),
             (Some(1000), Some(13_001), SECOND, Err(Disagreement::Apart(250))),
             (Some(1000), Some(3_401), 4800, Err(Disagreement::Apart(50))),
             (Some(0), Some(-144_000), 10 * SECOND, Err(Disagreement::Apart(3000))),

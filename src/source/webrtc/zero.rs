@@ -16,7 +16,8 @@ impl Zero {
     /// Media time of `moment`, in samples. The first who asks says what it is.
     pub fn media_time(&self, moment: Instant, first: impl FnOnce() -> i64) -> i64 {
         let (zero, media_time) = *self.0.get_or_init(|| (moment, first()));
-        media_time.saturating_add((moment.saturating_duration_since(zero).as_secs_f64() * f64::from(SAMPLE_RATE)) as i64)
+        media_time
+            .saturating_add((moment.saturating_duration_since(zero).as_secs_f64() * f64::from(SAMPLE_RATE)) as i64)
     }
 }
 

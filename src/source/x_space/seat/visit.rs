@@ -104,8 +104,11 @@ impl<'a> Visit<'a> {
     ) -> Self {
         let login = Login { authorization: Some(way.token), ..Login::default() };
         let space = stay.usher.space.as_str();
-        let room = JanusSource::new(way.gateway, space, None, login, client)
-            .as_member(&super::session_of(space), stay.zero.clone(), &stay.usher.account.id);
+        let room = JanusSource::new(way.gateway, space, None, login, client).as_member(
+            &super::session_of(space),
+            stay.zero.clone(),
+            &stay.usher.account.id,
+        );
         let known = |person: &crate::source::x_space::metadata::Person| {
             (person.id.clone(), Known { name: person.name.clone(), muted: Some(person.muted), doubted: false })
         };
