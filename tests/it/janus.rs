@@ -5,14 +5,16 @@
 use std::time::{Duration, Instant};
 
 use spacebridge::media::StereoSample;
+use spacebridge::net::{HttpClient, HttpSettings};
+use spacebridge::source::janus::client::{JanusError, Login, Session};
 use spacebridge::status::ShowStatus;
 
 use crate::support::janus::{Janus, Manner, Publisher, ROOM, ruler};
 use crate::support::lossy::{Badness, Lossy};
 use crate::support::nginx::Nginx;
 use crate::support::show::{Stage, output};
-use crate::support::turn;
 use crate::support::visit::{Heard, Visit};
+use crate::support::{turn, turn_to_hear};
 
 /// Fails unless `side` says at least so many seconds of the ruler, each once and as long as it is.
 fn assert_whole(heard: &[StereoSample], side: usize, at_least: usize) {
@@ -73,23 +75,31 @@ async fn a_gateway_that_gives_a_handle_one_speaker_only_is_heard_by_a_connection
     let picky = Lossy::before(janus.url(), janus.here(), good).await;
     picky.one_each();
     let left = Publisher::join(&janus, "left", ruler(0)).await;
-    let right = Publisher::join(&janus, "right", ruler(1)).await;
     let mut visit = Visit::start(Janus::source(picky.url(), "secret"));
+    visit.until("the first is heard", 15, |heard| heard.level(0, 0.5) > -30.0).await;
+    let right = Publisher::join(&janus, "right", ruler(1)).await;
     let both = |heard: &Heard| heard.names().len() == 2 && heard.level(0, 0.5) > -30.0 && heard.level(1, 0.5) > -30.0;
     visit.until("both are heard", 15, both).await;
     assert_eq!(visit.heard.codes(), ["source.apart"]);
     // A track's place is set right once, after its first second.
     visit.listen(1.5).await;
     let from = visit.heard.samples.len();
+    // Whoever comes now asks for two at once.
+    let mut second = Visit::start(Janus::source(picky.url(), "secret"));
+    tokio::join!(visit.listen(6.0), second.until("both are heard by another one", 15, both));
+    assert_eq!(second.leave().await.codes(), ["source.apart"]);
     left.leave().await;
     visit.until("the first has left", 15, |heard| heard.names() == ["right"] && heard.level(0, 0.3) < -60.0).await;
+    // Its connection comes to nothing, is given up after 10 s, and made anew; the other speaker is heard all the while.
+    picky.dead_end();
     let third = Publisher::join(&janus, "third", ruler(0)).await;
-    visit.until("the third is heard", 15, |heard| both(heard) && heard.names().contains(&"third")).await;
+    visit.until("the third is heard", 30, |heard| both(heard) && heard.names().contains(&"third")).await;
+    assert_eq!(picky.dead_ends(), 1);
     visit.listen(1.0).await;
     let heard = visit.leave().await;
     drop((right, third));
     assert_eq!(heard.holes, 0);
-    assert_whole(&heard.samples[from..], 1, 2);
+    assert_whole(&heard.samples[from..], 1, 12);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -285,6 +295,22 @@ async fn a_session_that_the_gateway_gives_up_is_told_and_the_next_one_hears() {
         assert!(!error.is_permanent(), "{error:?}");
         assert!(error.message.contains("gave the session up"), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_the_gateway_does_not_know_any_more_is_no_wrong_address() {
+    let _turn = turn_to_hear().await;
+    let janus = Janus::start().await;
+    let client =
+        || HttpClient::new(HttpSettings { operator_urls: vec![janus.url().clone()], ..HttpSettings::default() });
+    let session = Session::open(client().expect("a client"), janus.url(), Login::default()).await.expect("a session");
+    session.close().await;
+    let said = [session.poll().await.map(drop), session.attach().await.map(drop)];
+    assert!(said.iter().all(|said| matches!(said, Err(JanusError::Gone))), "{said:?}");
+    let elsewhere = janus.url().join("/elsewhere").expect("an address");
+    let refused =
+        Session::open(client().expect("a client"), &elsewhere, Login::default()).await.expect_err("no gateway");
+    assert_eq!(refused, JanusError::Status(404));
 }
 
 async fn a_wrong_pin_is_told(janus: &Janus) {

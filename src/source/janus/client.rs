@@ -14,6 +14,9 @@ use crate::secret::Secret;
 /// Largest answer: a description of 64 tracks and its surroundings.
 const ANSWER_MAX: usize = 1 << 20;
 
+/// What a request is told whose session is over.
+const NO_SUCH_SESSION: i64 = 458;
+
 /// Time for a request; the gateway answers at once and does the work later.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -48,6 +51,9 @@ pub enum JanusError {
         /// Its words, cleaned.
         reason: String,
     },
+    /// It does not know the session any more.
+    #[error("the gateway gave the session up")]
+    Gone,
     /// It said what it never says.
     #[error("the gateway's answer is not understood: {0}")]
     Odd(&'static str),
@@ -75,6 +81,8 @@ pub struct Session {
     http: HttpClient,
     url: Url,
     login: Login,
+    /// Whether `url` is the session's own, not the gateway's.
+    open: bool,
 }
 
 impl Session {
@@ -88,9 +96,10 @@ impl Session {
         if has_secret && gateway.scheme() != "https" && !is_loopback {
             return Err(JanusError::Unencrypted);
         }
-        let mut session = Self { http, url: gateway.clone(), login };
+        let mut session = Self { http, url: gateway.clone(), login, open: false };
         let id = session.ask(None, json!({"janus": "create"})).await?["data"]["id"].as_u64();
         session.url = extended(gateway, id.ok_or(JanusError::Odd("no session"))?);
+        session.open = true;
         Ok(session)
     }
 
@@ -110,11 +119,12 @@ impl Session {
         }
     }
 
-    /// Says something to a handle's plugin; what comes of it comes with the poll.
+    /// Says something to a handle's plugin; what comes of it comes with the poll. What the plugin can tell at once, such as
+    /// that it knows no such request, is its answer and comes with no poll.
     ///
     /// # Errors
-    /// When there is no answer, or a refusal.
-    pub async fn say(&self, handle: u64, body: Value, answer: Option<&str>) -> Result<(), JanusError> {
+    /// When there is no answer, or the gateway's own refusal.
+    pub async fn say(&self, handle: u64, body: Value, answer: Option<&str>) -> Result<Option<Message>, JanusError> {
         self.describe(handle, body, answer.map(|sdp| ("answer", sdp))).await
     }
 
@@ -123,15 +133,21 @@ impl Session {
     /// # Errors
     /// When there is no answer, or a refusal.
     pub async fn offer(&self, handle: u64, body: Value, sdp: &str) -> Result<(), JanusError> {
-        self.describe(handle, body, Some(("offer", sdp))).await
+        self.describe(handle, body, Some(("offer", sdp))).await.map(drop)
     }
 
-    async fn describe(&self, handle: u64, body: Value, jsep: Option<(&str, &str)>) -> Result<(), JanusError> {
+    async fn describe(
+        &self,
+        handle: u64,
+        body: Value,
+        jsep: Option<(&str, &str)>,
+    ) -> Result<Option<Message>, JanusError> {
         let mut message = json!({"janus": "message", "body": body});
         if let Some((kind, sdp)) = jsep {
             message["jsep"] = json!({"type": kind, "sdp": sdp});
         }
-        self.ask(Some(handle), message).await.map(drop)
+        let answer = self.ask(Some(handle), message).await?;
+        if answer["plugindata"].is_null() { Ok(None) } else { read(answer).map(Some) }
     }
 
     /// What the gateway has to say: at once if there is something, else within half a minute.
@@ -168,7 +184,11 @@ impl Session {
         let url = handle.map_or_else(|| self.url.clone(), |handle| extended(&self.url, handle));
         let bytes = message.to_string().into_bytes().into();
         let answer = self.send(Request::post_json(url, bytes, ANSWER_MAX, PATIENCE)).await?;
-        refusal(&answer).map_or(Ok(answer), Err)
+        match refusal(&answer) {
+            Some(JanusError::Refused { code: NO_SUCH_SESSION, .. }) if self.open => Err(JanusError::Gone),
+            Some(refusal) => Err(refusal),
+            None => Ok(answer),
+        }
     }
 
     async fn send(&self, mut request: Request) -> Result<Value, JanusError> {
@@ -176,8 +196,11 @@ impl Session {
             request = request.secret("authorization", authorization.clone());
         }
         let answer = self.http.send(request).await?;
-        if answer.status != 200 {
-            return Err(JanusError::Status(answer.status));
+        match answer.status {
+            200 => {}
+            // A gateway that is late with the news of a session's end has nothing at its address any more.
+            404 if self.open => return Err(JanusError::Gone),
+            status => return Err(JanusError::Status(status)),
         }
         serde_json::from_slice(&answer.body).map_err(|_| JanusError::Odd("no JSON"))
     }

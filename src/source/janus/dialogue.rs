@@ -53,8 +53,12 @@ impl Requests {
 
 async fn say(session: Session, mut requests: mpsc::Receiver<Request>, told: mpsc::Sender<Result<Message, JanusError>>) {
     while let Some((handle, body, answer)) = requests.recv().await {
-        if let Err(error) = session.say(handle, body, answer.as_deref()).await {
-            return drop(told.send(Err(error)).await);
+        let said = session.say(handle, body, answer.as_deref()).await;
+        let is_over = said.is_err();
+        if let Some(word) = said.transpose()
+            && (told.send(word).await.is_err() || is_over)
+        {
+            return;
         }
     }
 }

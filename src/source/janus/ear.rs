@@ -8,6 +8,7 @@ use super::client::{Message, Session};
 use super::hearing::Hearing;
 use super::told;
 use crate::gst::webrtc::{RtcEvent, RtcListener};
+use crate::source::webrtc::line::Line;
 use crate::source::webrtc::room::{Axis, Room, latency_ms};
 use crate::source::{SourceContext, SourceError};
 
@@ -55,6 +56,8 @@ pub(super) struct Ear {
     pub(super) hearing: Hearing,
     /// Where what it hears lies in the room.
     pub(super) axis: Axis,
+    /// Its connection. No packet is owed by it: whoever is muted may send none.
+    line: Line,
     /// When the gateway was last asked for something, or said something about it.
     asked: Instant,
     /// Whether a description of ours is being made, and the offer that came meanwhile.
@@ -66,7 +69,8 @@ impl Ear {
     /// Hears `hearing` by `connection`, the one with this number.
     pub(super) fn new(connection: Connection, hearing: Hearing, room: &Room<'_>, number: u32) -> Self {
         let axis = room.axis(&connection.listener, number);
-        Self { connection, hearing, axis, asked: Instant::now(), answering: false, offer: None }
+        let line = Line::new("the gateway");
+        Self { connection, hearing, axis, line, asked: Instant::now(), answering: false, offer: None }
     }
 
     /// The gateway was asked for something.
@@ -105,12 +109,25 @@ impl Ear {
         self.connection.media.try_recv().ok()
     }
 
+    /// Takes notice of what its connection reports; whether that is of no use any more.
+    pub(super) fn is_cut_by(&mut self, event: &RtcEvent) -> bool {
+        !matches!(event, RtcEvent::Packet { .. }) && self.line.on_event(event, Instant::now()).is_err()
+    }
+
+    /// Whether its connection was not made in time, or did not come back.
+    pub(super) fn is_dead(&self) -> bool {
+        self.line.is_well(Instant::now()).is_err()
+    }
+
     /// Our answer is made; false if none was asked for. The offer that came meanwhile is next.
     ///
     /// # Errors
     /// When that offer is none.
     pub(super) fn has_answered(&mut self) -> Result<bool, SourceError> {
         let awaited = std::mem::replace(&mut self.answering, false);
+        if awaited {
+            self.line.begin(Instant::now());
+        }
         if let Some(offer) = self.offer.take() {
             self.answer(&offer)?;
         }

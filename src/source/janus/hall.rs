@@ -273,14 +273,17 @@ impl<'a> Hall<'a> {
         self.room.tick(is_well).await
     }
 
-    /// Takes what came by a connection; whether that is over, and is not the only one.
+    /// Takes what came by a connection; whether that is of no use any more, and is not the only one.
     async fn on_media(&mut self, index: usize) -> Result<bool, SourceError> {
         let ear = &mut self.ears[index];
         while let Some(event) = ear.next_event() {
-            if self.apart && matches!(event, RtcEvent::State(RtcState::Closed | RtcState::Failed)) {
+            if ear.is_cut_by(&event) && self.apart {
                 return Ok(true);
             }
-            self.line.on_event(&event, Instant::now())?;
+            // Where each speaker has a connection, one that is lost for now does not stop the others.
+            if !self.apart || !matches!(event, RtcEvent::State(RtcState::Disconnected)) {
+                self.line.on_event(&event, Instant::now())?;
+            }
             match event {
                 RtcEvent::Local { kind: SdpKind::Answer, sdp } => {
                     if ear.has_answered()? {
@@ -291,7 +294,7 @@ impl<'a> Hall<'a> {
                 event => self.room.take(ear.axis, event).await?,
             }
         }
-        Ok(false)
+        Ok(self.apart && ear.is_dead())
     }
 }
 

@@ -43,6 +43,9 @@ struct Road {
     bad: AtomicBool,
     /// Whether a request for more than one speaker is spoilt on the way.
     one_each: AtomicBool,
+    /// Whether the next of the gateway's ports is reached by a road on which nothing arrives, and the roads that are so.
+    dead_end: AtomicBool,
+    dead_ends: Mutex<Vec<UdpSocket>>,
     passed: AtomicU64,
     lost: AtomicU64,
     chance: Mutex<fastrand::Rng>,
@@ -65,6 +68,8 @@ impl Lossy {
             badness,
             bad: AtomicBool::new(false),
             one_each: AtomicBool::new(false),
+            dead_end: AtomicBool::new(false),
+            dead_ends: Mutex::default(),
             passed: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             chance: Mutex::new(fastrand::Rng::with_seed(badness.seed)),
@@ -90,6 +95,16 @@ impl Lossy {
     /// From now on the gateway refuses whoever asks for more than one speaker with one handle.
     pub(crate) fn one_each(&self) {
         self.road.one_each.store(true, Ordering::Relaxed);
+    }
+
+    /// Nothing arrives at the next of the gateway's ports that is told.
+    pub(crate) fn dead_end(&self) {
+        self.road.dead_end.store(true, Ordering::Relaxed);
+    }
+
+    /// How many ports nothing arrived at.
+    pub(crate) fn dead_ends(&self) -> usize {
+        self.road.dead_ends.lock().expect("no panic").len()
     }
 
     /// Makes it bad, or good again.
@@ -140,7 +155,7 @@ impl Road {
     /// Candidates of the gateway become ours: `… 192.0.2.2 20123 typ host`.
     async fn rewrite(self: &Arc<Self>, text: String) -> String {
         let mark = format!(" {} ", self.far);
-        let ports: Vec<u16> = text
+        let ports: BTreeSet<u16> = text
             .match_indices(&mark)
             .filter_map(|(at, _)| text[at + mark.len()..].split(' ').next()?.parse().ok())
             .collect();
@@ -153,6 +168,12 @@ impl Road {
     }
 
     async fn port(self: &Arc<Self>, port: u16) -> u16 {
+        if self.dead_end.swap(false, Ordering::Relaxed) {
+            let socket = UdpSocket::bind((self.address.as_str(), 0)).await.expect("a port");
+            let ours = socket.local_addr().expect("an address").port();
+            self.dead_ends.lock().expect("no panic").push(socket);
+            return ours;
+        }
         if let Some((ours, _)) = self.ports.lock().expect("no panic").get(&port) {
             return *ours;
         }
@@ -192,6 +213,10 @@ async fn forward(road: Arc<Road>, near: Arc<UdpSocket>, far: Arc<UdpSocket>) {
     loop {
         let (came, socket, to) = tokio::select! {
             came = near.recv_from(&mut up) => {
+                // A listener tries from each of this machine's addresses; behind this road there is one place for one.
+                if came.as_ref().is_ok_and(|(_, from)| from.ip().to_string() != road.address) {
+                    continue;
+                }
                 let came = came.map(|(count, from)| {
                     client = Some(from);
                     up[..count].to_vec()
