@@ -234,13 +234,15 @@ async fn children_of_a_rehearsal_do_not_get_the_operators_environment() {
     eventually("the others end with the rehearsal", Duration::from_secs(15), gone).await;
 }
 
-/// Process ids and command lines of the children of `parent`.
+/// Process ids and command lines of the children of `parent`, without one that is not what it is to be yet: between its
+/// birth and its program it is its parent's image, environment included.
 fn children_of(parent: u32) -> Vec<(u32, String)> {
     let tasks = fs::read_dir(format!("/proc/{parent}/task")).expect("a running process");
     let lists = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
     let pids: Vec<u32> =
         lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
-    pids.into_iter().map(|pid| (pid, command_line(pid))).collect()
+    let own = command_line(parent);
+    pids.into_iter().map(|pid| (pid, command_line(pid))).filter(|(_, line)| *line != own).collect()
 }
 
 fn command_line(pid: u32) -> String {
