@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::state_folder::{ShowRecord, StateFolder};
 use crate::alert::Events;
 
-/// How long the last record may take.
+/// How long the first and the last record may take.
 const LAST: Duration = Duration::from_secs(2);
 
 enum Order {
@@ -47,7 +47,7 @@ impl Keeper {
     pub(super) async fn flush(&self) {
         let (done, saved) = oneshot::channel();
         if self.orders.send(Order::Flush(done)).is_err() || tokio::time::timeout(LAST, saved).await.is_err() {
-            tracing::warn!("The show's last record was not saved in time.");
+            tracing::warn!("The show's record was not saved in time.");
         }
     }
 }

@@ -140,6 +140,8 @@ impl Show {
             _lock: lock,
         };
         show.save_record();
+        // Nothing is told of a show before it could be resumed: killed sooner, on a slow disk it would be another one.
+        show.keeper.flush().await;
         Ok(show)
     }
 }
