@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::state_folder::{ShowRecord, StateFolder};
 use crate::alert::Events;
 
-/// How long the first and the last record may take.
-const LAST: Duration = Duration::from_secs(2);
+/// How long somebody waits for a record at the most.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 enum Order {
     Save(Box<ShowRecord>),
@@ -44,10 +44,13 @@ impl Keeper {
     }
 
     /// Waits, a moment at most, until the last record is saved.
-    pub(super) async fn flush(&self) {
+    pub(super) fn flush(&self) -> impl Future<Output = ()> + use<> {
         let (done, saved) = oneshot::channel();
-        if self.orders.send(Order::Flush(done)).is_err() || tokio::time::timeout(LAST, saved).await.is_err() {
-            tracing::warn!("The show's record was not saved in time.");
+        let is_asked = self.orders.send(Order::Flush(done)).is_ok();
+        async move {
+            if !is_asked || tokio::time::timeout(PATIENCE, saved).await.is_err() {
+                tracing::warn!("The show's record was not saved in time.");
+            }
         }
     }
 }

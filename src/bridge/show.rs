@@ -36,6 +36,7 @@ use crate::media::SAMPLE_RATE;
 use crate::program::Program;
 use crate::status::ShowState;
 use gate::Gate;
+use live::LookedAt;
 
 /// How often the status is put together: as often as the event stream repeats it.
 const STATUS_INTERVAL: Duration = Duration::from_millis(super::protocol::STATUS_INTERVAL_MS);
@@ -97,6 +98,8 @@ struct Show {
     outputs: Outputs,
     board: Board,
     commands: mpsc::Receiver<BridgeCommand>,
+    /// Operators' pictures that were looked at.
+    pictures: (mpsc::UnboundedSender<LookedAt>, mpsc::UnboundedReceiver<LookedAt>),
     /// Other sources, for the conductor.
     orders: mpsc::Sender<Word>,
     gate: Gate,
@@ -207,7 +210,7 @@ impl Show {
                     self.watchdog.heart().beat();
                     self.open_gate().await;
                     self.board.update(&self.events);
-                    self.keep_slate();
+                    self.keep_pictures();
                     if self.board.is_abandoned() {
                         return Verdict::Suspend;
                     }

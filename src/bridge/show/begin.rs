@@ -122,6 +122,7 @@ impl Show {
             outputs,
             board,
             commands,
+            pictures: mpsc::unbounded_channel(),
             orders,
             gate,
             mender,

@@ -17,8 +17,14 @@ use crate::output::preset::Preset;
 /// Outputs of one show: each is a connection of some Mbit/s.
 const MAX_OUTPUTS: usize = 32;
 
+/// What came of an order, or why it was not done.
+type Answer = Result<LiveAnswer, String>;
+
 /// Where the answer to an order goes. A client that went away needs none.
-type Reply = oneshot::Sender<Result<LiveAnswer, String>>;
+type Reply = oneshot::Sender<Answer>;
+
+/// What came of an operator's picture, and who is to be told.
+pub(super) type LookedAt = (Answer, Reply);
 
 /// The configuration of an output that was added.
 pub(super) fn output_of(added: &AddedOutput) -> Result<OutputConfig, String> {
@@ -32,13 +38,13 @@ impl Show {
         let answer = match order {
             LiveOrder::SlatePicture(bytes) => {
                 // Looking at a picture takes up to a second, in which the show goes on.
-                let (desk, events) = (self.desk.clone(), self.events.clone());
+                let (desk, events, looked_at) = (self.desk.clone(), self.events.clone(), self.pictures.0.clone());
                 tokio::spawn(async move {
                     let done = desk.own_picture(bytes).await.map(|()| {
                         events.info("slate.own", "slate", "The operator's picture is the slate".to_owned());
                         said("The picture is on the air within some seconds.")
                     });
-                    drop(reply.send(done));
+                    drop(looked_at.send((done, reply)));
                 });
                 return;
             }
@@ -49,17 +55,26 @@ impl Show {
             LiveOrder::Delay(delay) => Ok(self.delay(delay)),
             LiveOrder::Cut(last) => Ok(self.cut(last)),
         };
+        self.answer(answer, reply);
+    }
+
+    /// Pictures that were looked at are kept, and their orders answered.
+    pub(super) fn keep_pictures(&mut self) {
+        while let Ok((done, reply)) = self.pictures.1.try_recv() {
+            self.answer(done, reply);
+        }
+    }
+
+    /// Keeps what was done, and then tells: a bridge that is killed the next moment has not forgotten it.
+    fn answer(&mut self, answer: Answer, reply: Reply) {
         self.save_record();
         // Who asks for the status after the answer sees what was done.
         self.board.update(&self.events);
-        drop(reply.send(answer));
-    }
-
-    /// An operator's picture is ready some time after its order: it is kept then.
-    pub(super) fn keep_slate(&mut self) {
-        if self.record.live.slate != self.desk.own() {
-            self.save_record();
-        }
+        let saved = self.keeper.flush();
+        tokio::spawn(async move {
+            saved.await;
+            drop(reply.send(answer));
+        });
     }
 
     fn slate_text(&mut self, text: Option<String>) -> LiveAnswer {
