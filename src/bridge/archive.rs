@@ -1,6 +1,7 @@
 //! The show's recording as the bridge hands to it: source events in the recording's own words, or nothing at all where
 //! recording is off or impossible.
 
+mod captions;
 mod files;
 mod stems;
 
@@ -8,15 +9,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::watch;
 
+use self::captions::Captions;
 use self::stems::Stream;
 use super::measuring::Measuring;
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::ShowConfig;
-use crate::media::{PcmBlock, SAMPLE_RATE};
+use crate::media::SAMPLE_RATE;
 use crate::recording::{
     Closing, GapFact, Limits, MarkFact, MissingFact, NewSegment, Origin, Recording, RecordingError, SessionFact,
     ShowFact, Surroundings,
@@ -50,6 +51,7 @@ struct Shared {
     /// a restart.
     kept: BTreeMap<u64, i64>,
     stream: Stream,
+    captions: Captions,
     /// Keeps the status channel open where there is no recording.
     _status: Option<watch::Sender<RecordingStatus>>,
 }
@@ -244,33 +246,6 @@ impl Archive {
         if let Some(recording) = self.recording.as_ref().filter(|_| end > start) {
             let session = self.shared().session.session.clone();
             recording.gap(GapFact { session, start, end, cause: cause.to_owned() });
-        }
-    }
-
-    /// Appends a piece of an encoded stream.
-    pub(super) fn capture(&self, bytes: Bytes) {
-        if let Some(recording) = &self.recording {
-            let mut shared = self.shared();
-            let zero = shared.stream.on_capture();
-            recording.capture(&shared.session.session, bytes, zero);
-        }
-    }
-
-    /// Measures the session's own audio.
-    pub(super) fn audio(&self, block: &PcmBlock) {
-        self.measuring.audio(block);
-        let hole = self.shared().stream.on_audio(block);
-        if let Some(hole) = hole {
-            self.gap(hole.start, hole.end, BROKE);
-        }
-    }
-
-    /// The encoded stream is over for now.
-    pub(super) fn end_capture(&self) {
-        if let Some(recording) = &self.recording {
-            let mut shared = self.shared();
-            shared.stream.on_end();
-            recording.end_capture(&shared.session.session);
         }
     }
 

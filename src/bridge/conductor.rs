@@ -214,6 +214,7 @@ impl Conductor {
             SourceEvent::Late(segment) => self.on_late(&segment),
             SourceEvent::Speakers(speakers) => self.on_speakers(&speakers),
             SourceEvent::Stem(packet) => return self.archive().stem(packet),
+            SourceEvent::Caption(caption) => return self.archive().caption(caption),
             SourceEvent::Notice(notice) => self.on_notice(notice),
             SourceEvent::Stalled { reason } => self.handles.events.warning("source.stalled", "source", reason, None),
         }

@@ -19,7 +19,7 @@ use super::request::{ExportRequest, Format};
 use super::scene::Scene;
 use super::stems::{StemsPlan, Voice};
 use super::tags::{FileLabels, write_mp4};
-use super::{peaks, slate, speakers, stems, waveform};
+use super::{captions, peaks, slate, speakers, stems, waveform};
 use crate::media::{EncodedLoop, SAMPLE_RATE};
 use crate::recording::{Archive, Folder, SessionArchive, folder_name};
 
@@ -119,6 +119,7 @@ impl<'a> Job<'a> {
         match format {
             Format::Waveform => named(&["waveform.png", "peaks.json"]),
             Format::Speakers => named(&["speakers.json", "vtt"]),
+            Format::Captions => named(&["captions.vtt", "captions.json"]),
             Format::Chapters => named(&["chapters.json", "youtube.txt"]),
             Format::Stems if self.voices.is_empty() => Vec::new(),
             Format::Stems => {
@@ -177,7 +178,9 @@ impl<'a> Job<'a> {
                 Format::Wav => EncodeFormat::Wav,
                 Format::M4a => EncodeFormat::M4a,
                 Format::Mp4 => EncodeFormat::Mp4(self.picture.clone()?),
-                Format::Waveform | Format::Speakers | Format::Stems | Format::Chapters => return None,
+                Format::Waveform | Format::Speakers | Format::Captions | Format::Stems | Format::Chapters => {
+                    return None;
+                }
             };
             Some(EncodeJob { format, kbps: self.request.bitrate })
         });
@@ -304,6 +307,16 @@ impl<'a> Job<'a> {
                     speakers::json(&self.session.info.session, &turns).into_bytes(),
                     speakers::webvtt(&turns).into_bytes(),
                 ]
+            }
+            Format::Captions => {
+                let cues = captions::read(&self.archive.folder, &self.session.info.session)?.cues(&known.span);
+                if cues.is_empty() {
+                    notes.push(
+                        "The platform told no captions: a Space has them where its host turned them on.".to_owned(),
+                    );
+                    return Ok(Vec::new());
+                }
+                vec![captions::webvtt(&cues).into_bytes(), captions::json(&cues).into_bytes()]
             }
             Format::Waveform => match known.measurement() {
                 Some(measurement) => {

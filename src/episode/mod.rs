@@ -2,6 +2,7 @@
 //!
 //! Composes a recording and its measurement; changes neither.
 
+pub mod captions;
 pub mod chapters;
 pub mod copy;
 pub mod encode;
@@ -18,6 +19,7 @@ mod stems;
 pub mod tags;
 pub mod waveform;
 
+mod cue_text;
 mod decoded;
 mod error;
 mod export;

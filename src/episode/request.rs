@@ -28,6 +28,8 @@ pub enum Format {
     Waveform,
     /// Who spoke when: JSON and WebVTT.
     Speakers,
+    /// What was said, in the platform's words: WebVTT and JSON.
+    Captions,
     /// Each speaker apart and the mix, for an editor: FLAC files of one length, and a list.
     Stems,
     /// The chapters: Podcasting 2.0 JSON and lines for a description.
@@ -36,7 +38,7 @@ pub enum Format {
 
 impl Format {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::M4a,
         Self::Mp3,
         Self::Opus,
@@ -45,6 +47,7 @@ impl Format {
         Self::Mp4,
         Self::Waveform,
         Self::Speakers,
+        Self::Captions,
         Self::Stems,
         Self::Chapters,
     ];
@@ -60,6 +63,7 @@ impl Format {
             Self::Mp4 => "mp4",
             Self::Waveform => "waveform",
             Self::Speakers => "speakers",
+            Self::Captions => "captions",
             Self::Stems => "stems",
             Self::Chapters => "chapters",
         }
@@ -74,7 +78,7 @@ impl Format {
             Self::Opus => Some(coded(96)),
             Self::Flac => Some(150_000),
             Self::Wav => Some(192_000),
-            Self::Waveform | Self::Speakers | Self::Chapters => Some(400),
+            Self::Waveform | Self::Speakers | Self::Captions | Self::Chapters => Some(400),
             // What speakers' files take depends on how much each said.
             Self::Stems => Some(0),
         }

@@ -93,6 +93,8 @@ pub enum Fact {
     Exported(ExportFact),
     /// A place in a session that the operator named.
     Mark(MarkFact),
+    /// What the platform says was said.
+    Caption(CaptionFact),
     /// Where the repair of a session stands.
     Repair(RepairFact),
     /// What a session lacks is heard in another one of the show.
@@ -325,6 +327,23 @@ pub struct ExportFact {
     pub sha256: String,
     /// Length of its audio, in seconds.
     pub seconds: f64,
+}
+
+/// What the platform says was said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CaptionFact {
+    /// The session's id.
+    pub session: String,
+    /// Where the session's sound had come to when it was told.
+    pub media_time: i64,
+    /// The broadcaster's NTP time of it, in seconds since 1900.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ntp_seconds: Option<f64>,
+    /// Whose words they are; hostile text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
+    /// The words; hostile text.
+    pub text: String,
 }
 
 /// A place in a session that the operator named.

@@ -37,8 +37,8 @@ use tokio::sync::{oneshot, watch};
 
 pub use error::RecordingError;
 pub use facts::{
-    EpisodeFact, ExportFact, Fact, GapFact, MarkFact, MissingFact, NewSegment, Origin, RepairFact, RepairState,
-    SegmentFact, SessionFact, ShowFact,
+    CaptionFact, EpisodeFact, ExportFact, Fact, GapFact, MarkFact, MissingFact, NewSegment, Origin, RepairFact,
+    RepairState, SegmentFact, SessionFact, ShowFact,
 };
 pub use fills::{FillFact, spans_without};
 pub use folder::{Folder, folder_name, is_inside, is_plain};
@@ -228,6 +228,11 @@ impl Recording {
     /// A place in a session that the operator named.
     pub fn mark(&self, mark: MarkFact) {
         self.send(Command::Fact(Fact::Mark(mark)));
+    }
+
+    /// What the platform says was said.
+    pub fn caption(&self, caption: CaptionFact) {
+        self.send(Command::Fact(Fact::Caption(caption)));
     }
 
     /// Where the repair of a session stands.

@@ -263,7 +263,13 @@ impl Archive {
             }
             Fact::Fill(fill) => self.session_mut(&fill.session.clone(), at).fills.push(fill),
             Fact::Keep { keep } => self.keep = keep,
-            Fact::State { .. } | Fact::StemsLost { .. } | Fact::Suspended | Fact::Note { .. } | Fact::Unknown => {}
+            // Captions are many: whoever wants them reads them from the journal.
+            Fact::Caption(_)
+            | Fact::State { .. }
+            | Fact::StemsLost { .. }
+            | Fact::Suspended
+            | Fact::Note { .. }
+            | Fact::Unknown => {}
         }
     }
 

@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alert::Level;
 use crate::media::PcmBlock;
+pub use heard::{Caption, Speaker, StemPacket};
 pub use past::Past;
 
+mod heard;
 mod id;
 
 pub mod hls;
@@ -67,32 +69,8 @@ pub enum SourceEvent {
     Speakers(Vec<Speaker>),
     /// One packet of one speaker, as received: for the recording, never for the air.
     Stem(StemPacket),
-}
-
-/// Somebody who may be heard.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Speaker {
-    /// The platform's id, of `[0-9A-Za-z_-]` only.
-    pub id: String,
-    /// What they call themselves; hostile text.
-    pub name: String,
-    /// Whether the platform says that they are muted, where it says so.
-    pub muted: Option<bool>,
-    /// Whether they were heard within the last half second.
-    pub talking: bool,
-}
-
-/// One Opus packet of a speaker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StemPacket {
-    /// [`Speaker::id`].
-    pub speaker: String,
-    /// When its first sample is to be heard, on the session's media timeline, in 48 kHz samples.
-    pub media_time: i64,
-    /// Duration in 48 kHz samples.
-    pub samples: u32,
-    /// The packet as received.
-    pub data: Bytes,
+    /// What the platform, or somebody in its name, says was said: for the recording, never for the air.
+    Caption(Caption),
 }
 
 /// What a source tells people, in the words of the event stream.

@@ -114,6 +114,10 @@ async fn the_chat_tells_the_end_and_survives_whatever_is_said_in_it() {
         let order = format!(r#"{{"do":"chat","event":"{event}","times":3}}"#);
         stage.order(Box::leak(order.into_boxed_str())).await;
     }
+    for _ in 0..3 {
+        let ChatFact::Caption(caption) = hearing.next().await else { panic!("a caption") };
+        assert_eq!((&caption.text[..], caption.speaker.as_deref()), ("this is what was said", Some("alice")));
+    }
     let began = Instant::now();
     stage.order(r#"{"do":"chat","event":"flood","times":4000}"#).await;
     stage.order(r#"{"do":"end"}"#).await;

@@ -3,6 +3,7 @@
 mod alerts;
 mod archive;
 mod canary;
+mod captions;
 mod chat;
 mod config;
 mod continuous;

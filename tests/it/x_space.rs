@@ -160,6 +160,7 @@ impl Heard {
             SourceEvent::Audio(block) => self.audio.push((block.media_time, block.samples.len() as i64)),
             SourceEvent::DecodeErrors { count } => self.undecodable += count,
             SourceEvent::Capture(_) => panic!("a space has segments"),
+            SourceEvent::Caption(caption) => panic!("nobody wrote {caption:?}"),
             SourceEvent::Speakers(_) | SourceEvent::Stem(_) => panic!("the listener path has one mix"),
         }
     }

@@ -9,7 +9,7 @@ import { day, length, place, size } from '../words.js';
 import { order } from './outputs.js';
 import { missing, stateOf } from './recordings.js';
 
-const FORMATS = { m4a: 'M4A, as received', mp4: 'MP4 video with the slate', mp3: 'MP3', opus: 'Opus', flac: 'FLAC', wav: 'WAV', chapters: 'Chapters as a list' };
+const FORMATS = { m4a: 'M4A, as received', mp4: 'MP4 video with the slate', mp3: 'MP3', opus: 'Opus', flac: 'FLAC', wav: 'WAV', stems: 'Each speaker apart', chapters: 'Chapters as a list', captions: 'Captions' };
 const LOUDNESS = { '': 'As it is', '-16': '-16 LUFS (podcasts)', '-14': '-14 LUFS (platforms)' };
 const POINTS = 1200;
 /** Pause between two looks at jobs that run, in ms. */

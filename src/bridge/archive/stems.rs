@@ -1,8 +1,10 @@
-//! Each speaker apart: who is there and what each sends, on its way to the recording.
+//! What comes without segments, on its way to the recording: a stream that is captured, who is there, and what each sends.
 
 use std::ops::Range;
 
-use super::Archive;
+use bytes::Bytes;
+
+use super::{Archive, BROKE};
 use crate::media::PcmBlock;
 use crate::recording::NewStem;
 use crate::source::{Speaker, StemPacket};
@@ -17,7 +19,7 @@ pub(super) struct Stream {
     /// Whether anything ever was.
     captured: bool,
     /// Media time behind the newest audio.
-    heard: i64,
+    pub(super) heard: i64,
 }
 
 impl Stream {
@@ -42,6 +44,33 @@ impl Stream {
 }
 
 impl Archive {
+    /// Appends a piece of an encoded stream.
+    pub(in crate::bridge) fn capture(&self, bytes: Bytes) {
+        if let Some(recording) = &self.recording {
+            let mut shared = self.shared();
+            let zero = shared.stream.on_capture();
+            recording.capture(&shared.session.session, bytes, zero);
+        }
+    }
+
+    /// Measures the session's own audio.
+    pub(in crate::bridge) fn audio(&self, block: &PcmBlock) {
+        self.measuring.audio(block);
+        let hole = self.shared().stream.on_audio(block);
+        if let Some(hole) = hole {
+            self.gap(hole.start, hole.end, BROKE);
+        }
+    }
+
+    /// The encoded stream is over for now.
+    pub(in crate::bridge) fn end_capture(&self) {
+        if let Some(recording) = &self.recording {
+            let mut shared = self.shared();
+            shared.stream.on_end();
+            recording.end_capture(&shared.session.session);
+        }
+    }
+
     /// Who is in the session now.
     pub(in crate::bridge) fn speakers(&self, speakers: &[Speaker]) {
         let Some(recording) = &self.recording else { return };

@@ -148,6 +148,7 @@ impl Conductor {
                 slot.lane.speakers.on_room(&speakers);
             }
             SourceEvent::Stem(packet) => slot.archive.stem(packet),
+            SourceEvent::Caption(caption) => slot.archive.caption(caption),
             SourceEvent::DecodeErrors { .. } | SourceEvent::Stalled { .. } => {}
         }
     }

@@ -29,7 +29,7 @@ pub struct ExportArgs {
     /// Which recording, and where it is.
     #[command(flatten)]
     pub one: One,
-    /// What to make, one or several: m4a, mp3, opus, flac, wav, mp4, waveform, speakers, stems, chapters
+    /// What to make, one or several: m4a, mp3, opus, flac, wav, mp4, waveform, speakers, captions, stems, chapters
     #[arg(long, value_name = "FORMAT", value_delimiter = ',', required = true)]
     pub format: Vec<Format>,
     /// Folder for the files [default: `export` in the recording]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{Turn, totals};
+use crate::episode::cue_text::{escape, millis, rounded, time};
 
 #[derive(Serialize)]
 struct File<'a> {
@@ -22,7 +23,6 @@ struct Speaker<'a> {
 
 /// Turns as JSON: `speakers` with their seconds, and `turns` with start, end, handle and host.
 pub fn json(session: &str, turns: &[Turn]) -> String {
-    let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
     let speakers =
         totals(turns).into_iter().map(|(handle, seconds)| Speaker { handle, seconds: rounded(seconds) }).collect();
     let turns: Vec<Turn> =
@@ -41,19 +41,4 @@ pub fn webvtt(turns: &[Turn]) -> String {
             .expect("writing to a string cannot fail");
     }
     text
-}
-
-fn millis(seconds: f64) -> u64 {
-    (seconds * 1000.0).round().max(0.0) as u64
-}
-
-fn time(seconds: f64) -> String {
-    let ms = millis(seconds);
-    format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
-}
-
-/// For cue text and the name of a voice: neither may hold markup, an arrow or a line break.
-fn escape(text: &str) -> String {
-    let line = text.replace(['\n', '\r'], " ");
-    line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::broken::Answer;
+use super::chunk::NTP_TO_UNIX;
 use super::control::ChatEvent;
 use super::platform::{Door, Platform};
 
@@ -101,8 +102,9 @@ async fn serve(mut socket: WebSocket, platform: &Platform) -> Result<(), axum::E
                 Ok(ChatLine::Event { event: ChatEvent::Close, code, .. }) => return close(&mut socket, code).await,
                 Ok(ChatLine::Event { event, count, .. }) => {
                     occupancy += u32::from(event == ChatEvent::Arrival);
+                    let unix_ms = platform.unix_ms(platform.now_ms());
                     for n in 0..count {
-                        socket.send(said(&room, event, occupancy, n)).await?;
+                        socket.send(said(&room, event, (occupancy, n), unix_ms)).await?;
                     }
                 }
                 Ok(ChatLine::Stage { number, id, name }) => {
@@ -133,7 +135,8 @@ async fn close(socket: &mut WebSocket, code: u16) -> Result<(), axum::Error> {
     socket.send(Message::Close(Some(CloseFrame { code, reason: "rehearsal".into() }))).await
 }
 
-fn said(room: &str, event: ChatEvent, occupancy: u32, n: u32) -> Message {
+/// `unix_ms` is the broadcaster's time.
+fn said(room: &str, event: ChatEvent, (occupancy, n): (u32, u32), unix_ms: i64) -> Message {
     match event {
         ChatEvent::Ended => chat(room, &json!({"type": 5, "v": 2})),
         ChatEvent::Malformed => Message::text(r#"{"kind":1,"payload":"{\"room\":\"x\",\"body\":\"{\\\"type\\\":5"}"#),
@@ -142,7 +145,12 @@ fn said(room: &str, event: ChatEvent, occupancy: u32, n: u32) -> Message {
         ChatEvent::Arrival => presence(room, occupancy),
         ChatEvent::Flood => chat(room, &json!({"type": 2, "body": "", "n": n, "v": 2})),
         ChatEvent::Caption | ChatEvent::Close | ChatEvent::Absent | ChatEvent::Refused => {
-            chat(room, &json!({"type": 45, "body": "this is what was said", "final": true, "v": 2}))
+            let seconds = unix_ms as f64 / 1000.0 + NTP_TO_UNIX;
+            let ntp = (seconds * 4_294_967_296.0) as u64;
+            chat(
+                room,
+                &json!({"type": 45, "body": "this is what was said", "final": true, "ntpForBroadcasterFrame": ntp, "v": 2}),
+            )
         }
     }
 }

@@ -15,7 +15,7 @@ const TAG_EVERY: usize = 47;
 /// The first inner tag comes a little after the start, never beside the opening tag.
 const FIRST_TAG: usize = 12;
 /// Seconds from 1900 (NTP) to 1970 (Unix).
-const NTP_TO_UNIX: f64 = 2_208_988_800.0;
+pub(super) const NTP_TO_UNIX: f64 = 2_208_988_800.0;
 
 /// How sizes of ID3 frames are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]

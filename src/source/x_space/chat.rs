@@ -20,7 +20,9 @@ use super::api::{XApi, extended};
 use crate::backoff::Backoff;
 use crate::net::{NetError, Request, Socket};
 use crate::secret::Secret;
+use crate::source::Caption;
 
+mod caption;
 mod message;
 mod pace;
 mod stage;
@@ -49,7 +51,7 @@ const PING: Duration = Duration::from_secs(25);
 const SILENCE: Duration = Duration::from_secs(75);
 
 /// What the chat tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ChatFact {
     /// We hear it.
     Joined,
@@ -57,6 +59,8 @@ pub enum ChatFact {
     Occupancy(u64),
     /// Something changed on stage.
     Stage(StageSign),
+    /// Something was said; told while there is room.
+    Caption(Caption),
     /// Somebody says that the Space is over.
     SpaceEnded,
     /// We do not hear it any more, and why; told once until it is heard again.
@@ -209,6 +213,11 @@ impl Listener {
         match heard {
             Heard::Ended => self.send(ChatFact::SpaceEnded).await,
             Heard::Stage(sign) => self.send(ChatFact::Stage(sign)).await,
+            Heard::Caption(caption) => {
+                // Whoever listens is busy: no caption is worth that signs of an end wait behind it.
+                drop(self.facts.try_send(ChatFact::Caption(caption)));
+                Ok(())
+            }
             // A count that finds no room is told with the next change.
             Heard::Occupancy(count) if self.occupancy != Some(count) => {
                 let told = self.facts.try_send(ChatFact::Occupancy(count)).is_ok();

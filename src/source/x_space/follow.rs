@@ -264,9 +264,13 @@ impl Follow {
     }
 
     async fn on_chat(&mut self, fact: ChatFact) -> Result<(), SourceError> {
-        if fact != ChatFact::SpaceEnded {
-            tracing::debug!(?fact, "Chat told something.");
-            return Ok(());
+        match fact {
+            ChatFact::SpaceEnded => {}
+            ChatFact::Caption(caption) => return self.reporter.send(SourceEvent::Caption(caption)).await,
+            fact => {
+                tracing::debug!(?fact, "Chat told something.");
+                return Ok(());
+            }
         }
         self.quiet.on_chat_end(self.now());
         let message = "the chat says that the Space is over; it is heard on until the playlist or X says so too";

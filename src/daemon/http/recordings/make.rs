@@ -19,7 +19,7 @@ use crate::text::plain;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportOrder {
-    /// `m4a`, `mp4`, `mp3`, `opus`, `flac`, `wav`, `waveform`, `speakers`, `stems`, `chapters`.
+    /// `m4a`, `mp4`, `mp3`, `opus`, `flac`, `wav`, `waveform`, `speakers`, `captions`, `stems`, `chapters`.
     formats: Vec<String>,
     /// Only these sessions; all where none is named.
     #[serde(default)]

@@ -4,7 +4,9 @@
 
 use serde_json::Value;
 
+use super::caption;
 use super::stage::{self, StageSign};
+use crate::source::Caption;
 
 /// Kinds of an outer message.
 const CHAT: i64 = 1;
@@ -19,13 +21,18 @@ const BROADCAST_ENDED: i64 = 5;
 /// Type of a chat message about the stage.
 const GUEST_CONTROL: i64 = 40;
 
+/// Type of a chat message with what X's own transcription heard.
+const TRANSCRIPTION: i64 = 45;
+
 /// What is understood of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Heard {
     /// Something changed on stage.
     Stage(StageSign),
     /// So many listen.
     Occupancy(u64),
+    /// Something was said.
+    Caption(Caption),
     /// The Space is over.
     Ended,
     /// A message of a known kind that does not matter here.
@@ -40,7 +47,7 @@ pub(super) fn read(text: &str) -> Heard {
     let Some(payload) = nested(&outer, "payload") else { return Heard::Noise };
     match number(&outer, "kind") {
         Some(CHAT) => match nested(&payload, "body") {
-            Some(body) => chat(&body),
+            Some(body) => chat(&body, &payload),
             None => Heard::Other,
         },
         Some(CONTROL) if number(&payload, "kind") == Some(PRESENCE) => {
@@ -52,8 +59,9 @@ pub(super) fn read(text: &str) -> Heard {
     }
 }
 
-fn chat(body: &Value) -> Heard {
+fn chat(body: &Value, payload: &Value) -> Heard {
     match number(body, "type") {
+        Some(TRANSCRIPTION) => caption::read(body, payload).map_or(Heard::Other, Heard::Caption),
         Some(BROADCAST_ENDED) => Heard::Ended,
         Some(GUEST_CONTROL) => stage::read(body).map_or(Heard::Other, Heard::Stage),
         _ => Heard::Other,
@@ -102,7 +110,7 @@ mod tests {
             (chat(r#"{"type":5,"v":2}"#), Heard::Ended),
             (chat(r#"{"type":"5"}"#), Heard::Ended),
             (chat(r#"{"type":1,"body":"{\"type\":5}"}"#), Heard::Other),
-            (chat(r#"{"type":45,"body":"a caption","final":true}"#), Heard::Other),
+            (chat(r#"{"type":45,"body":"a caption","final":false}"#), Heard::Other),
             (chat("{\"type\":5"), Heard::Other),
             (
                 serde_json::json!({"kind": 2, "payload": r#"{"kind":4,"body":"{\"occupancy\":17,\"room\":\"r\"}"}"#}),

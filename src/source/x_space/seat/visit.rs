@@ -274,7 +274,11 @@ impl<'a> Visit<'a> {
     }
 
     async fn on_chat(&mut self, fact: ChatFact, look: &mut Look) -> Result<(), SourceError> {
-        let ChatFact::Stage(sign) = fact else { return Ok(()) };
+        let sign = match fact {
+            ChatFact::Stage(sign) => sign,
+            ChatFact::Caption(caption) => return self.send(SourceEvent::Caption(caption)).await,
+            _ => return Ok(()),
+        };
         if self.stay.usher.account.is_among(&sign.ids) {
             if sign.change == StageChange::Removed {
                 self.looks.doubt();
