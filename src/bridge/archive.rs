@@ -4,6 +4,7 @@
 mod captions;
 mod files;
 mod stems;
+mod talking;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 
 use self::captions::Captions;
 use self::stems::Stream;
+use self::talking::Talking;
 use super::measuring::Measuring;
 use crate::alert::Events;
 use crate::clock::Clock;
@@ -52,6 +54,7 @@ struct Shared {
     kept: BTreeMap<u64, i64>,
     stream: Stream,
     captions: Captions,
+    talking: Talking,
     /// Keeps the status channel open where there is no recording.
     _status: Option<watch::Sender<RecordingStatus>>,
 }

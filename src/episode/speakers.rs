@@ -1,4 +1,5 @@
-//! Who spoke when, from the levels that the platform puts into a session's segments: the only word that a listener gets.
+//! Who spoke when: from the levels that the platform puts into a session's segments, the only word that a listener gets,
+//! or from each speaker's own sound.
 //!
 //! Levels come about once a second, first the host's, then the participants' in their order. Handles are hostile text.
 
@@ -21,6 +22,9 @@ const TALKING: u32 = 8;
 
 /// A level holds until the next one, but no longer than this: two of the usual pauses between levels.
 const HOLD: i64 = 2 * SAMPLE_RATE as i64;
+
+/// Where each is heard apart somebody talks until told otherwise, but no longer than this: whoever was killed told nothing.
+const HOLD_APART: i64 = 300 * SAMPLE_RATE as i64;
 
 /// Shorter pauses are breath.
 const PAUSE: i64 = SAMPLE_RATE as i64;
@@ -63,7 +67,7 @@ pub fn turns(levels: &Levels, host: Option<&str>, range: &Range<i64>) -> Vec<Tur
     let host = host.map(levels::clean).filter(|handle| !handle.is_empty()).unwrap_or_else(|| "host".to_owned());
     let seconds = |at: i64| (at.saturating_sub(range.start)) as f64 / f64::from(SAMPLE_RATE);
     let mut turns = Vec::new();
-    for (who, spans) in spans(levels) {
+    for (who, spans) in spans(levels, &host) {
         for span in merge(spans) {
             let (start, end) = (span.start.max(range.start), span.end.min(range.end));
             if end > start && turns.len() < MOST_TURNS {
@@ -76,8 +80,8 @@ pub fn turns(levels: &Levels, host: Option<&str>, range: &Range<i64>) -> Vec<Tur
     turns
 }
 
-/// When each voice is over the level, in order; none is the host.
-fn spans(levels: &Levels) -> BTreeMap<Option<String>, Vec<Range<i64>>> {
+/// When each voice talks, in order; none is the host.
+fn spans(levels: &Levels, host: &str) -> BTreeMap<Option<String>, Vec<Range<i64>>> {
     let mut spans: BTreeMap<Option<String>, Vec<Range<i64>>> = BTreeMap::new();
     for (index, (at, heard)) in levels.heard.iter().enumerate() {
         let next = levels.heard.get(index + 1).map_or(i64::MAX, |(next, _)| *next);
@@ -85,6 +89,13 @@ fn spans(levels: &Levels) -> BTreeMap<Option<String>, Vec<Range<i64>>> {
         for (voice, _) in heard.iter().enumerate().filter(|(_, level)| **level > TALKING) {
             let who = voice.checked_sub(1).map(|guest| levels.name(*at, guest));
             spans.entry(who).or_default().push(*at..end);
+        }
+    }
+    for (index, (at, names)) in levels.talking.iter().enumerate() {
+        let next = levels.talking.get(index + 1).map_or(i64::MAX, |(next, _)| *next);
+        for name in names.iter().filter(|name| !name.is_empty()) {
+            let who = Some(name.clone()).filter(|name| name != host);
+            spans.entry(who).or_default().push(*at..next.min(at.saturating_add(HOLD_APART)));
         }
     }
     spans

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::fills::FillFact;
+use super::said::{CaptionFact, TalkingFact};
 use super::stems::{SpeakerFact, StemEnd, StemStart};
 
 /// What one line of the journal says.
@@ -95,6 +96,8 @@ pub enum Fact {
     Mark(MarkFact),
     /// What the platform says was said.
     Caption(CaptionFact),
+    /// Others talk than before.
+    Talking(TalkingFact),
     /// Where the repair of a session stands.
     Repair(RepairFact),
     /// What a session lacks is heard in another one of the show.
@@ -327,23 +330,6 @@ pub struct ExportFact {
     pub sha256: String,
     /// Length of its audio, in seconds.
     pub seconds: f64,
-}
-
-/// What the platform says was said.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct CaptionFact {
-    /// The session's id.
-    pub session: String,
-    /// Where the session's sound had come to when it was told.
-    pub media_time: i64,
-    /// The broadcaster's NTP time of it, in seconds since 1900.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ntp_seconds: Option<f64>,
-    /// Whose words they are; hostile text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub speaker: Option<String>,
-    /// The words; hostile text.
-    pub text: String,
 }
 
 /// A place in a session that the operator named.

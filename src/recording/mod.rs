@@ -20,6 +20,7 @@ mod reader;
 pub mod removal;
 pub mod retention;
 pub mod room;
+mod said;
 mod stems;
 mod store;
 pub mod verify;
@@ -37,14 +38,15 @@ use tokio::sync::{oneshot, watch};
 
 pub use error::RecordingError;
 pub use facts::{
-    CaptionFact, EpisodeFact, ExportFact, Fact, GapFact, MarkFact, MissingFact, NewSegment, Origin, RepairFact,
-    RepairState, SegmentFact, SessionFact, ShowFact,
+    EpisodeFact, ExportFact, Fact, GapFact, MarkFact, MissingFact, NewSegment, Origin, RepairFact, RepairState,
+    SegmentFact, SessionFact, ShowFact,
 };
 pub use fills::{FillFact, spans_without};
 pub use folder::{Folder, folder_name, is_inside, is_plain};
 pub use journal::file_of as journal_file;
 pub use line::{Entry, FORMAT_VERSION, LineError, decode, hex, sha256_hex};
 pub use reader::{Archive, CaptureArchive, Damage, ResumeState, Scan, SessionArchive, scan};
+pub use said::{CaptionFact, TalkingFact};
 pub use stems::{NewStem, PlacedPacket, SpeakerChange, SpeakerFact, StemArchive, StemEnd, StemReader, StemStart};
 pub use writer::Limits;
 
@@ -228,6 +230,11 @@ impl Recording {
     /// A place in a session that the operator named.
     pub fn mark(&self, mark: MarkFact) {
         self.send(Command::Fact(Fact::Mark(mark)));
+    }
+
+    /// Others talk than before.
+    pub fn talking(&self, talking: TalkingFact) {
+        self.send(Command::Fact(Fact::Talking(talking)));
     }
 
     /// What the platform says was said.

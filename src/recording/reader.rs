@@ -263,8 +263,9 @@ impl Archive {
             }
             Fact::Fill(fill) => self.session_mut(&fill.session.clone(), at).fills.push(fill),
             Fact::Keep { keep } => self.keep = keep,
-            // Captions are many: whoever wants them reads them from the journal.
+            // They are many: whoever wants them reads them from the journal.
             Fact::Caption(_)
+            | Fact::Talking(_)
             | Fact::State { .. }
             | Fact::StemsLost { .. }
             | Fact::Suspended

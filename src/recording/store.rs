@@ -292,6 +292,7 @@ fn bounded(mut fact: Fact) -> Fact {
         Fact::State { state, words } => [state, words].into_iter().for_each(text),
         Fact::CaptureLost { cause, .. } => text(cause),
         Fact::Mark(mark) => text(&mut mark.title),
+        Fact::Talking(talking) => talking.names.iter_mut().for_each(text),
         Fact::Caption(caption) => caption.speaker.iter_mut().chain([&mut caption.text]).for_each(text),
         Fact::Repair(repair) => text(&mut repair.tried),
         Fact::Fill(fill) => [&mut fill.session, &mut fill.from].into_iter().for_each(text),

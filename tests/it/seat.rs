@@ -274,4 +274,23 @@ async fn a_seat_that_is_taken_away_leaves_the_show_to_the_listener() {
     more(6.0).await;
     run.interrupt().await;
     assert!(kicked.elapsed() < Duration::from_secs(40));
+    // The seat heard who spoke; the listener was told.
+    let archive = stage.archive();
+    let folder = archive.to_str().expect("a path");
+    let done = stage.verb(&["recordings", "export", folder, "--format", "speakers"]).await;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let files =
+        std::fs::read_dir(archive.join("export")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut sessions = 0;
+    for file in files.filter(|file| file.to_string_lossy().ends_with(".speakers.json")) {
+        let told: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).expect("a list")).expect("JSON");
+        println!("{told}");
+        let turn = told["turns"].as_array().expect("turns").iter().find(|turn| turn["handle"] == "rehearsal");
+        let turn = turn.expect("the host spoke");
+        assert_eq!(turn["host"], true, "{told}");
+        let is_seat = told["session"].as_str().is_some_and(|session| session.ends_with("-stage"));
+        assert!(!is_seat || turn["end"].as_f64() > Some(4.0), "{told}");
+        sessions += 1;
+    }
+    assert_eq!(sessions, 2);
 }

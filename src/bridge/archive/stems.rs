@@ -64,6 +64,7 @@ impl Archive {
 
     /// The encoded stream is over for now.
     pub(in crate::bridge) fn end_capture(&self) {
+        self.talking(&[]);
         if let Some(recording) = &self.recording {
             let mut shared = self.shared();
             shared.stream.on_end();
@@ -77,6 +78,8 @@ impl Archive {
         let shared = self.shared();
         let now = speakers.iter().map(|speaker| (speaker.id.clone(), speaker.name.clone())).collect();
         recording.speakers(&shared.session.session, now, shared.stream.heard);
+        drop(shared);
+        self.talking(speakers);
     }
 
     /// Keeps a speaker's packet.

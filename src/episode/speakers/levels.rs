@@ -24,6 +24,8 @@ pub struct Levels {
     pub(super) heard: Vec<(i64, Vec<u32>)>,
     /// From when on, the participants' handles.
     names: Vec<(i64, Vec<String>)>,
+    /// From when on, those who talk, where each is heard apart.
+    pub(super) talking: Vec<(i64, Vec<String>)>,
 }
 
 impl Levels {
@@ -48,11 +50,19 @@ impl Levels {
         }
     }
 
+    /// From `media_time` on these talk.
+    pub(super) fn add_talking(&mut self, media_time: i64, names: &[String]) {
+        if self.talking.len() < MOST {
+            self.talking.push((media_time, names.iter().take(MOST_VOICES).map(|name| clean(name)).collect()));
+        }
+    }
+
     /// Puts everything in the order of media time: repaired segments came later.
     pub(super) fn sort(&mut self) {
         self.heard.sort_by_key(|(at, _)| *at);
         self.heard.dedup_by_key(|(at, _)| *at);
         self.names.sort_by_key(|(at, _)| *at);
+        self.talking.sort_by_key(|(at, _)| *at);
     }
 
     /// The handle of participant `index` at a media time.
@@ -64,7 +74,7 @@ impl Levels {
 
     /// Whether the platform said nothing of levels.
     pub fn is_empty(&self) -> bool {
-        self.heard.is_empty()
+        self.heard.is_empty() && self.talking.is_empty()
     }
 }
 
@@ -81,8 +91,15 @@ pub fn read(folder: &Path, session: &str) -> Result<Levels, EpisodeError> {
     let failed = || EpisodeError::io(format!("the journal in {} cannot be read", folder.display()));
     let mut file = File::open(folder.join("journal.jsonl")).map_err(failed())?;
     let mut segments: Vec<(i64, Vec<SegmentFact>)> = Vec::new();
+    let mut levels = Levels::default();
     scan(&mut file, |entry| {
-        let Fact::Segment(segment) = entry.fact else { return };
+        let segment = match entry.fact {
+            Fact::Segment(segment) => segment,
+            Fact::Talking(talking) if talking.session == session => {
+                return levels.add_talking(talking.media_time, &talking.names);
+            }
+            _ => return,
+        };
         if segment.session == session && !segment.facts.is_empty() {
             // What this version does not know, or was left out, is passed over.
             let facts = segment.facts.into_iter().filter_map(|fact| serde_json::from_value(fact).ok()).collect();
@@ -91,7 +108,6 @@ pub fn read(folder: &Path, session: &str) -> Result<Levels, EpisodeError> {
     })
     .map_err(failed())?;
     segments.sort_by_key(|(at, _)| *at);
-    let mut levels = Levels::default();
     for (at, facts) in segments {
         facts.into_iter().for_each(|fact| levels.add(at, fact));
     }

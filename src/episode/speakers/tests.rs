@@ -42,6 +42,24 @@ fn a_breath_parts_no_turn_and_a_flicker_is_none() {
 }
 
 #[test]
+fn who_is_heard_apart_talks_until_told_otherwise() {
+    let mut levels = Levels::default();
+    assert!(levels.is_empty());
+    let mut talk = |at: i64, names: &[&str]| {
+        levels.add_talking(at * SECOND, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    };
+    talk(30, &["a\nnn"]);
+    talk(2, &["@ann", "bob"]);
+    talk(10, &["bob"]);
+    talk(12, &[]);
+    levels.sort();
+    assert!(!levels.is_empty());
+    let turns = turns(&levels, Some("bob"), &(SECOND..1000 * SECOND));
+    assert_eq!(told(&turns), [(1.0, 9.0, "ann"), (1.0, 11.0, "bob"), (29.0, 329.0, "a nn")]);
+    assert!(turns[1].host && !turns[0].host);
+}
+
+#[test]
 fn a_level_without_a_next_one_does_not_talk_for_ever() {
     let levels = levels(0, &[], &[&[20]]);
     assert_eq!(told(&turns(&levels, None, &(0..100 * SECOND))), [(0.0, 2.0, "host")]);
