@@ -25,6 +25,7 @@ mod dialogue;
 mod ear;
 mod hall;
 mod hearing;
+mod rests;
 pub mod videoroom;
 
 /// The mix is made this often.

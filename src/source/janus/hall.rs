@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -14,20 +14,19 @@ use super::client::{JanusError, Message, Session, refusal};
 use super::dialogue::Requests;
 use super::ear::{Connection, Ear};
 use super::hearing::{Hearing, Refusal};
+use super::rests::Rests;
 use super::videoroom::{self, Videoroom};
 use crate::gst::webrtc::{RtcEvent, RtcState, SdpKind};
 use crate::source::webrtc::line::Line;
 use crate::source::webrtc::room::Room;
-use crate::source::{Notice, SourceContext, SourceError, SourceEvent};
+use crate::source::{Notice, SourceContext, SourceError, SourceEvent, SourceFault};
 
 /// Connections at most: more than there are speakers on a stage of X, which are thirteen.
 const EARS_MAX: usize = 16;
 
-/// Who was hung up on is given a new connection after this: mostly they have left, and that is told a moment later.
-const REST: Duration = Duration::from_secs(2);
-
-/// A gateway that hangs up more often in a visit is left, and entered again.
-const HANGUPS_MAX: u32 = 20;
+/// A gateway that keeps nobody's connection, and has hung up on the last of them as often in succession, is left and entered
+/// again.
+const HANGUPS_MAX: u32 = 3;
 
 /// One visit to a room.
 pub(super) struct Hall<'a> {
@@ -40,12 +39,11 @@ pub(super) struct Hall<'a> {
     ears: Vec<Ear>,
     /// Connections that are being made, and for whom.
     coming: JoinSet<(String, Result<Connection, SourceError>)>,
-    /// Those who are not to be asked for yet, and those for whom a connection is being made.
-    resting: BTreeMap<String, Instant>,
+    rests: Rests,
+    /// Those for whom a connection is being made.
     awaited: Vec<String>,
     /// Whether each speaker has a connection of their own.
     apart: bool,
-    hangups: u32,
     /// Connections so far.
     made: u32,
     line: Line,
@@ -78,10 +76,9 @@ impl<'a> Hall<'a> {
             room,
             ears: vec![ear],
             coming: JoinSet::new(),
-            resting: BTreeMap::new(),
+            rests: Rests::default(),
             awaited: Vec::new(),
             apart: false,
-            hangups: 0,
             made: 1,
             line: Line::new("the gateway"),
             muted: None,
@@ -131,7 +128,7 @@ impl<'a> Hall<'a> {
     async fn on_room(&mut self, data: &Value) -> Result<(), SourceError> {
         for name in self.videoroom.on_room(data)? {
             self.ears.iter_mut().for_each(|ear| ear.hearing.on_left(&name));
-            self.resting.remove(&name);
+            self.rests.forget(&name);
         }
         if self.pictures_told || !self.videoroom.offers_pictures() {
             return Ok(());
@@ -168,14 +165,22 @@ impl<'a> Hall<'a> {
 
     /// A connection is over: mostly since its speaker has left.
     fn on_hangup(&mut self, ear: usize) -> Result<(), SourceError> {
-        self.hangups += 1;
-        if !self.apart || self.hangups > HANGUPS_MAX {
+        if !self.apart {
             return Err(SourceError::transient("the gateway hung up"));
         }
-        let until = Instant::now() + REST;
         let names = self.videoroom.names().into_iter().filter(|name| self.ears[ear].hearing.is_for(name));
-        self.resting.extend(names.map(|name| (name, until)));
+        let hangups = names.map(|name| self.rests.begin(&name, Instant::now())).max();
         self.let_go(ear);
+        self.has_ears_or_hope(hangups.unwrap_or(0))
+    }
+
+    /// # Errors
+    /// When nobody is heard, and the last one who was not to be had failed as often in succession.
+    fn has_ears_or_hope(&self, hangups: u32) -> Result<(), SourceError> {
+        let is_deaf = self.ears.is_empty() && self.awaited.is_empty();
+        if is_deaf && hangups >= HANGUPS_MAX {
+            return Err(SourceError::transient("the gateway hangs up on every connection"));
+        }
         Ok(())
     }
 
@@ -216,10 +221,9 @@ impl<'a> Hall<'a> {
     /// Makes a connection for everybody who has none.
     fn open(&mut self) {
         let now = Instant::now();
-        self.resting.retain(|_, until| *until > now);
         for name in self.videoroom.names() {
             let has_one = self.ears.iter().any(|ear| ear.hearing.is_for(&name)) || self.awaited.contains(&name);
-            if has_one || self.resting.contains_key(&name) || self.ears.len() + self.awaited.len() >= EARS_MAX {
+            if has_one || self.rests.has(&name, now) || self.ears.len() + self.awaited.len() >= EARS_MAX {
                 continue;
             }
             self.awaited.push(name.clone());
@@ -239,9 +243,19 @@ impl<'a> Hall<'a> {
     pub(super) async fn on_tick(&mut self) -> Result<(), SourceError> {
         while let Some(Ok((name, connection))) = self.coming.try_join_next() {
             self.awaited.retain(|awaited| *awaited != name);
-            let ear = Ear::new(connection?, Hearing::of_one(&name), &self.room, self.made);
-            self.made += 1;
-            self.ears.push(ear);
+            match connection {
+                Ok(connection) => {
+                    self.ears.push(Ear::new(connection, Hearing::of_one(&name), &self.room, self.made));
+                    self.made += 1;
+                }
+                Err(error) if error.class == SourceFault::Operator => return Err(error),
+                // Those who are heard are not given up for one who is not; a session that is over tells so itself.
+                Err(error) => {
+                    tracing::info!(%error, "No connection is to be had for a speaker yet.");
+                    let hangups = self.rests.begin(&name, Instant::now());
+                    self.has_ears_or_hope(hangups).map_err(|_| error)?;
+                }
+            }
             self.arrange().await?;
         }
         // From the last one on, since the one that is over gives its place to the last.
@@ -257,7 +271,7 @@ impl<'a> Hall<'a> {
             }
             self.arrange().await?;
         }
-        if self.resting.values().any(|until| *until <= Instant::now()) {
+        if self.rests.end(Instant::now()) {
             self.arrange().await?;
         }
         let muted = self.muted.is_some_and(|muted| muted.load(Ordering::Relaxed));
