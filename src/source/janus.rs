@@ -26,6 +26,7 @@ mod ear;
 mod hall;
 mod hearing;
 mod rests;
+mod roll;
 pub mod videoroom;
 
 /// The mix is made this often.

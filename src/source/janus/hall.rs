@@ -11,15 +11,16 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::client::{JanusError, Message, Session, refusal};
-use super::dialogue::Requests;
+use super::dialogue::{DETACHED, RESUMED, Requests};
 use super::ear::{Connection, Ear};
 use super::hearing::{Hearing, Refusal};
 use super::rests::Rests;
+use super::roll::Roll;
 use super::videoroom::{self, Videoroom};
 use crate::gst::webrtc::{RtcEvent, RtcState, SdpKind};
 use crate::source::webrtc::line::Line;
 use crate::source::webrtc::room::Room;
-use crate::source::{Notice, SourceContext, SourceError, SourceEvent, SourceFault};
+use crate::source::{Notice, SourceContext, SourceError, SourceEvent};
 
 /// Connections at most: more than there are speakers on a stage of X, which are thirteen.
 const EARS_MAX: usize = 16;
@@ -52,6 +53,7 @@ pub(super) struct Hall<'a> {
     /// Whether nobody was to be heard a tick ago.
     was_quiet: bool,
     pictures_told: bool,
+    roll: Roll,
 }
 
 impl<'a> Hall<'a> {
@@ -84,6 +86,7 @@ impl<'a> Hall<'a> {
             muted: None,
             was_quiet: false,
             pictures_told: false,
+            roll: Roll::default(),
         };
         hall.say(watching, hall.videoroom.enter("spacebridge"), None)?;
         Ok(hall)
@@ -108,13 +111,25 @@ impl<'a> Hall<'a> {
     /// When the visit is over.
     pub(super) async fn on_message(&mut self, message: Message) -> Result<(), SourceError> {
         let ear = self.ears.iter().position(|ear| message.sender == Some(ear.connection.handle));
+        let is_watching = message.sender == Some(self.watching);
         if let Some(JanusError::Refused { code, reason }) = refusal(&message.data) {
-            self.on_refusal(ear, code, &reason).await?;
+            match ear {
+                Some(ear) => self.on_refusal(ear, code, &reason).await?,
+                // A word to a handle that was let go meanwhile.
+                None if message.sender.is_some() && !is_watching => {}
+                // Not every gateway tells who is there.
+                None if self.roll.is_refused() => {}
+                None => return Err(videoroom::refused(code, &reason)),
+            }
         } else if message.kind == "timeout" {
             return Err(SourceError::transient("the gateway gave the session up"));
-        } else if let (Some(ear), "hangup") = (ear, message.kind.as_str()) {
-            self.on_hangup(ear)?;
-        } else if message.sender == Some(self.watching) {
+        } else if message.kind == RESUMED {
+            self.roll.begin(Instant::now());
+        } else if let (Some(ear), "hangup" | DETACHED) = (ear, message.kind.as_str()) {
+            self.on_hangup(ear, SourceError::transient("the gateway hung up"))?;
+        } else if is_watching && message.kind == DETACHED {
+            return Err(SourceError::transient("the gateway made us leave the room"));
+        } else if is_watching {
             self.on_room(&message.data).await?;
         } else if let (Some(ear), "event") = (ear, message.kind.as_str()) {
             self.ears[ear].on_message(message)?;
@@ -126,6 +141,7 @@ impl<'a> Hall<'a> {
     }
 
     async fn on_room(&mut self, data: &Value) -> Result<(), SourceError> {
+        self.roll.on_room(data, &self.videoroom, Instant::now())?;
         for name in self.videoroom.on_room(data)? {
             self.ears.iter_mut().for_each(|ear| ear.hearing.on_left(&name));
             self.rests.forget(&name);
@@ -138,15 +154,11 @@ impl<'a> Hall<'a> {
         self.context.send(SourceEvent::Notice(notice)).await
     }
 
-    async fn on_refusal(&mut self, ear: Option<usize>, code: i64, reason: &str) -> Result<(), SourceError> {
-        let refusal = match ear {
-            Some(ear) => self.ears[ear].hearing.on_refusal(&mut self.videoroom, code),
-            None => Refusal::Final,
-        };
-        match refusal {
+    async fn on_refusal(&mut self, ear: usize, code: i64, reason: &str) -> Result<(), SourceError> {
+        match self.ears[ear].hearing.on_refusal(&mut self.videoroom, code) {
             Refusal::Settled => Ok(()),
             Refusal::Apart => self.tell_apart().await,
-            Refusal::Final => Err(videoroom::refused(code, reason)),
+            Refusal::Final => self.on_hangup(ear, videoroom::refused(code, reason)),
         }
     }
 
@@ -163,25 +175,23 @@ impl<'a> Hall<'a> {
         self.context.send(SourceEvent::Notice(Notice::info("source.apart", words))).await
     }
 
-    /// A connection is over: mostly since its speaker has left.
-    fn on_hangup(&mut self, ear: usize) -> Result<(), SourceError> {
+    /// A connection is over, for this reason: mostly since its speaker has left.
+    fn on_hangup(&mut self, ear: usize, why: SourceError) -> Result<(), SourceError> {
         if !self.apart {
-            return Err(SourceError::transient("the gateway hung up"));
+            return Err(why);
         }
         let names = self.videoroom.names().into_iter().filter(|name| self.ears[ear].hearing.is_for(name));
         let hangups = names.map(|name| self.rests.begin(&name, Instant::now())).max();
         self.let_go(ear);
-        self.has_ears_or_hope(hangups.unwrap_or(0))
+        self.has_ears_or_hope(hangups.unwrap_or(0), why)
     }
 
     /// # Errors
-    /// When nobody is heard, and the last one who was not to be had failed as often in succession.
-    fn has_ears_or_hope(&self, hangups: u32) -> Result<(), SourceError> {
+    /// With `why`, when nobody is heard, and the last one who was not to be had failed as often in succession or will fail
+    /// always.
+    fn has_ears_or_hope(&self, hangups: u32, why: SourceError) -> Result<(), SourceError> {
         let is_deaf = self.ears.is_empty() && self.awaited.is_empty();
-        if is_deaf && hangups >= HANGUPS_MAX {
-            return Err(SourceError::transient("the gateway hangs up on every connection"));
-        }
-        Ok(())
+        if is_deaf && (hangups >= HANGUPS_MAX || why.is_permanent()) { Err(why) } else { Ok(()) }
     }
 
     /// Every speaker has their seat, and whoever is not heard yet is asked for.
@@ -248,12 +258,11 @@ impl<'a> Hall<'a> {
                     self.ears.push(Ear::new(connection, Hearing::of_one(&name), &self.room, self.made));
                     self.made += 1;
                 }
-                Err(error) if error.class == SourceFault::Operator => return Err(error),
                 // Those who are heard are not given up for one who is not; a session that is over tells so itself.
                 Err(error) => {
                     tracing::info!(%error, "No connection is to be had for a speaker yet.");
                     let hangups = self.rests.begin(&name, Instant::now());
-                    self.has_ears_or_hope(hangups).map_err(|_| error)?;
+                    self.has_ears_or_hope(hangups, error)?;
                 }
             }
             self.arrange().await?;
@@ -261,15 +270,18 @@ impl<'a> Hall<'a> {
         // From the last one on, since the one that is over gives its place to the last.
         for index in (0..self.ears.len()).rev() {
             if self.on_media(index).await? {
-                self.on_hangup(index)?;
+                self.on_hangup(index, SourceError::transient("a speaker's connection to the gateway broke"))?;
             }
         }
         if let Some(ear) = self.ears.iter().position(Ear::waits_in_vain) {
             self.go_apart(ear).await?;
             if self.ears[ear].hearing.is_waiting() {
-                return Err(SourceError::transient("the gateway did not answer a request"));
+                self.on_hangup(ear, SourceError::transient("the gateway did not answer a request"))?;
             }
             self.arrange().await?;
+        }
+        if self.roll.is_due(Instant::now()) {
+            self.say(self.watching, self.videoroom.list(), None)?;
         }
         if self.rests.end(Instant::now()) {
             self.arrange().await?;

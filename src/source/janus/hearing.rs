@@ -27,6 +27,10 @@ pub(super) struct Hearing {
     /// Whether it is in the room, and whether it waits for the gateway.
     joined: bool,
     busy: bool,
+    /// Whether the gateway has put off what it was asked, until another exchange is over.
+    put_off: bool,
+    /// Who is asked for alone: somebody was not there any more among those who were asked for together.
+    singly: BTreeSet<String>,
     /// Which feed is on which track.
     tracks: BTreeMap<u32, String>,
 }
@@ -43,12 +47,17 @@ impl Hearing {
             return None;
         }
         let wanted = self.wanted(room);
-        let fresh: BTreeSet<String> = wanted.difference(&self.asked).cloned().collect();
         // Who left is taken off its track by the gateway itself.
-        self.asked = wanted;
+        self.asked = &self.asked & &wanted;
+        self.singly = &self.singly & &wanted;
+        let mut fresh = &wanted - &self.asked;
+        if let Some(one) = self.singly.pop_first() {
+            fresh = BTreeSet::from([one]);
+        }
         if fresh.is_empty() {
             return None;
         }
+        self.asked.extend(fresh.iter().cloned());
         self.busy = true;
         if std::mem::replace(&mut self.joined, true) { Some(room.add(&fresh)) } else { Some(room.join(&fresh)) }
     }
@@ -78,9 +87,12 @@ impl Hearing {
             self.tracks = name_of(&data["id"]).or_else(only).map(|name| (0, name)).into_iter().collect();
         }
         if has_offer {
-            self.busy = true;
-        } else if matches!(data["videoroom"].as_str(), Some("updated")) || data["started"] == "ok" {
-            self.busy = false;
+            (self.busy, self.put_off) = (true, false);
+        } else if data["videoroom"] == "updating" {
+            // The gateway waits for the end of an exchange that it began itself, and makes its offer then.
+            self.put_off = true;
+        } else if data["videoroom"] == "updated" || data["started"] == "ok" {
+            self.busy = self.put_off;
         }
     }
 
@@ -88,10 +100,16 @@ impl Hearing {
     pub(super) fn on_refusal(&mut self, room: &mut Videoroom, code: i64) -> Refusal {
         const NO_SUCH_FEED: i64 = 428;
         if code == NO_SUCH_FEED {
-            (self.busy, self.joined) = (false, !self.tracks.is_empty());
-            // Whoever was asked for and is not heard is asked for again when the room tells of them again.
+            (self.busy, self.put_off, self.joined) = (false, false, !self.tracks.is_empty());
             let heard = self.heard(room);
-            self.asked.difference(&heard).for_each(|name| room.forget(name));
+            let refused = &self.asked - &heard;
+            if refused.len() > 1 {
+                // One is missing and all were refused (janus_videoroom.c: "No such feed" ends the request).
+                self.singly = refused;
+            } else {
+                // They are asked for again when the room tells of them again.
+                refused.iter().for_each(|name| room.forget(name));
+            }
             self.asked = heard;
             return Refusal::Settled;
         }
@@ -113,7 +131,7 @@ impl Hearing {
         if self.only.is_some() || self.asked.len() < 2 {
             return false;
         }
-        (self.busy, self.joined) = (false, !heard.is_empty());
+        (self.busy, self.put_off, self.joined) = (false, false, !heard.is_empty());
         let first = || room.names().into_iter().take(1).collect();
         self.only = Some(if heard.is_empty() { first() } else { heard.clone() });
         self.asked = heard;
@@ -136,7 +154,9 @@ impl Hearing {
 
     /// Who speaks on which track.
     pub(super) fn seats(&self, room: &Videoroom) -> BTreeMap<u32, Speaker> {
-        self.tracks.iter().filter_map(|(track, name)| Some((*track, room.speaker(name)?))).collect()
+        // What it may not hear any more is heard by another handle.
+        let seats = self.tracks.iter().filter(|(_, name)| self.is_for(name));
+        seats.filter_map(|(track, name)| Some((*track, room.speaker(name)?))).collect()
     }
 }
 
@@ -232,6 +252,52 @@ mod tests {
         assert_eq!(ear.next_request(&room).expect("a request")["request"], "join");
         assert_eq!(ear.on_refusal(&mut room, 465), Refusal::Final, "there is no less to ask for");
         assert!(room.on_room(&json!({"videoroom": "destroyed"})).is_err());
+    }
+
+    #[test]
+    fn one_who_left_among_many_who_were_asked_for_costs_none_of_the_others() {
+        let (mut room, mut ear) = (Videoroom::new("1", None), Hearing::default());
+        let people: Vec<Value> = (1..=3).map(|id| publisher(id, "audio")).collect();
+        room.on_room(&json!({"publishers": people})).expect("a room");
+        assert_eq!(ear.next_request(&room).expect("a request")["streams"].as_array().map(Vec::len), Some(3));
+        assert_eq!(ear.on_refusal(&mut room, 428), Refusal::Settled);
+        // The first alone is still there.
+        let alone = ear.next_request(&room).expect("a request");
+        assert_eq!((&alone["request"], &alone["streams"]), (&json!("join"), &json!([{"feed": 1, "mid": "7"}])));
+        ear.on_message(&attached(&[(0, 1)]), true);
+        assert_eq!(ear.next_request(&room), None);
+        ear.on_message(&json!({"started": "ok"}), false);
+        assert!(!ear.falls_short(&room), "the others were not asked for again yet");
+        // The second has left, and is told of later.
+        let second = ear.next_request(&room).expect("a request");
+        assert_eq!(second["subscribe"], json!([{"feed": 2, "mid": "7"}]));
+        assert_eq!(ear.on_refusal(&mut room, 428), Refusal::Settled);
+        assert_eq!(room.names().len(), 2);
+        let third = ear.next_request(&room).expect("a request");
+        assert_eq!(third["subscribe"], json!([{"feed": 3, "mid": "7"}]));
+        ear.on_message(&attached(&[(0, 1), (1, 3)]), true);
+        ear.on_message(&json!({"started": "ok"}), false);
+        assert_eq!((ear.next_request(&room), ear.seats(&room).len()), (None, 2));
+    }
+
+    #[test]
+    fn what_the_gateway_puts_off_is_waited_for() {
+        let (mut room, mut ear) = (Videoroom::new("1", None), Hearing::default());
+        let both = json!({"publishers": [publisher(1, "audio"), publisher(2, "audio")]});
+        room.on_room(&both).expect("a room");
+        assert!(ear.next_request(&room).is_some());
+        ear.on_message(&attached(&[(0, 1), (1, 2)]), true);
+        ear.on_message(&json!({"started": "ok"}), false);
+        // The second leaves, and the gateway offers by itself; the third was asked for meanwhile.
+        leaves(&mut room, &mut ear, &json!({"unpublished": 2}));
+        room.on_room(&json!({"publishers": [publisher(3, "audio")]})).expect("a room");
+        assert!(ear.next_request(&room).is_some());
+        ear.on_message(&json!({"videoroom": "updating"}), false);
+        ear.on_message(&json!({"started": "ok"}), false);
+        assert!(ear.is_waiting() && !ear.falls_short(&room));
+        ear.on_message(&attached(&[(0, 1), (1, 3)]), true);
+        ear.on_message(&json!({"started": "ok"}), false);
+        assert!(!ear.is_waiting() && !ear.falls_short(&room));
     }
 
     #[test]

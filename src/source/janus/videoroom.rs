@@ -12,6 +12,9 @@ use crate::source::{SourceError, Speaker};
 /// Feeds that are heard at most; a room with more is heard in part.
 const FEEDS_MAX: usize = 64;
 
+/// Those whose coming is remembered at most.
+const TOLD_MAX: usize = 4 * FEEDS_MAX;
+
 /// Longest name of a section of a description that is kept, in bytes; a gateway's are numbers.
 const MID_MAX: usize = 64;
 
@@ -25,6 +28,8 @@ pub struct Videoroom {
     /// What a subscriber shows so that rooms can tell whom it belongs to.
     private_id: Value,
     feeds: BTreeMap<String, Feed>,
+    /// Who publishes, sound or not.
+    told_of: BTreeSet<String>,
     /// Whether somebody offers a picture.
     pictures: bool,
     /// Whether the room has said who is there.
@@ -42,7 +47,8 @@ impl Videoroom {
     /// The room `room`, a number or a name.
     pub fn new(room: &str, pin: Option<String>) -> Self {
         let room = room.parse::<u64>().map_or_else(|_| json!(room), |number| json!(number));
-        Self { room, pin, user: None, private_id: Value::Null, feeds: BTreeMap::new(), pictures: false, entered: false }
+        let (feeds, told_of) = (BTreeMap::new(), BTreeSet::new());
+        Self { room, pin, user: None, private_id: Value::Null, feeds, told_of, pictures: false, entered: false }
     }
 
     /// The room of an X Space, whose name is always a text, for the account `user`: as twifork asks for it.
@@ -91,13 +97,21 @@ impl Videoroom {
             self.publishes(publisher);
         }
         let left: Vec<String> = [&data["unpublished"], &data["leaving"]].into_iter().filter_map(name_of).collect();
-        left.iter().for_each(|name| self.forget(name));
+        for name in &left {
+            self.forget(name);
+            self.told_of.remove(name);
+        }
         Ok(left)
     }
 
     /// Whoever this is speaks no more, as far as is known.
     pub fn forget(&mut self, name: &str) {
         self.feeds.remove(name);
+    }
+
+    /// Whether the room told that `name` publishes; true where it told of more than are kept.
+    pub fn was_told_of(&self, name: &str) -> bool {
+        self.told_of.contains(name) || self.told_of.len() >= TOLD_MAX
     }
 
     /// Who publishes.
@@ -123,7 +137,11 @@ impl Videoroom {
     fn publishes(&mut self, publisher: &Value) {
         let streams = publisher["streams"].as_array().into_iter().flatten();
         self.pictures |= streams.take(FEEDS_MAX).any(|stream| stream["type"] == "video");
-        let (Some(name), Some(mid)) = (name_of(&publisher["id"]), audio_of(publisher)) else { return };
+        let Some(name) = name_of(&publisher["id"]) else { return };
+        if self.told_of.len() < TOLD_MAX {
+            self.told_of.insert(name.clone());
+        }
+        let Some(mid) = audio_of(publisher) else { return };
         if self.feeds.len() >= FEEDS_MAX && !self.feeds.contains_key(&name) {
             return;
         }
@@ -152,6 +170,11 @@ impl Videoroom {
     fn streams(&self, names: &BTreeSet<String>) -> Vec<Value> {
         let stream = |name| self.feeds.get(name).map(|feed| json!({"feed": feed.id, "mid": feed.mid}));
         names.iter().filter_map(stream).collect()
+    }
+
+    /// What asks who is there.
+    pub fn list(&self) -> Value {
+        self.addressed(json!({"request": "listparticipants", "room": self.room}))
     }
 
     /// What starts the media after a description was answered.
