@@ -25,12 +25,12 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    fn take(&mut self, event: SourceEvent) {
+    fn take(&mut self, (at, event): (Instant, SourceEvent)) {
         match event {
             SourceEvent::Audio(block) => {
                 let first = *self.first.get_or_insert(block.media_time);
                 self.holes += usize::from(block.media_time != first + self.samples.len() as i64);
-                self.came.push((self.samples.len(), Instant::now()));
+                self.came.push((self.samples.len(), at));
                 self.samples.extend(block.samples);
             }
             SourceEvent::Stem(packet) => self.stems += usize::from(packet.samples == 960),
@@ -61,7 +61,8 @@ impl Heard {
 
 /// One attempt of a source, as a session makes it.
 pub(crate) struct Visit {
-    events: mpsc::Receiver<SourceEvent>,
+    /// What came, and when. Taken off the source at once, as a show does: one whose events nobody takes falls behind.
+    events: mpsc::UnboundedReceiver<(Instant, SourceEvent)>,
     token: CancellationToken,
     work: tokio::task::JoinHandle<Result<SourceEnd, SourceError>>,
     /// What was heard until now.
@@ -70,7 +71,13 @@ pub(crate) struct Visit {
 
 impl Visit {
     pub(crate) fn start(mut source: impl Source + 'static) -> Self {
-        let (sender, events) = mpsc::channel(64);
+        let (sender, mut said) = mpsc::channel(64);
+        let (keep, events) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(event) = said.recv().await {
+                drop(keep.send((Instant::now(), event)));
+            }
+        });
         let token = CancellationToken::new();
         let context = SourceContext::new(sender, token.clone(), Clock::system());
         let work = tokio::spawn(async move { source.run(context).await });
