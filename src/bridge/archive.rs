@@ -129,8 +129,8 @@ impl Archive {
     }
 
     /// Where the session of an earlier process goes on: a few segments back, since what was received and not yet heard
-    /// shall be heard. What is kept already is not kept twice.
-    pub(super) fn resume_point(&self, playlist_url: Option<String>) -> Option<ResumePoint> {
+    /// shall be heard, unless nothing is to be heard `again`. What is kept already is not kept twice.
+    pub(super) fn resume_point(&self, playlist_url: Option<String>, again: bool) -> Option<ResumePoint> {
         let session = self.shared().session.session.clone();
         let recording = self.recording.as_ref()?;
         if let Some(media_time) = self.stream_time(recording, &session) {
@@ -152,7 +152,8 @@ impl Archive {
             missing: kept.wanted(WANTED_AGAIN).into_iter().map(span_of).collect(),
         };
         // Those that came late say nothing of where listening stopped.
-        Some(match kept.segments.iter().rev().filter(|segment| !segment.late).nth(HEARD_AGAIN) {
+        let mut in_time = kept.segments.iter().rev().filter(|segment| again && !segment.late);
+        Some(match in_time.nth(HEARD_AGAIN) {
             Some(earlier) => ResumePoint {
                 last_sequence: earlier.sequence,
                 media_time: earlier.end(),
@@ -168,7 +169,7 @@ impl Archive {
         let recording = self.recording.as_ref()?;
         let info = recording.archive().session(session)?.info.clone();
         *self.shared() = Shared { session: info, kept: kept_of(recording, session), ..Shared::default() };
-        self.resume_point(None)
+        self.resume_point(None, true)
     }
 
     /// Media time of a captured stream, which went on while nobody listened.

@@ -17,9 +17,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::BridgeError;
 use super::archive::Archive;
 use super::board::Board;
-use super::conductor::{Following, Outcome, Word};
+use super::conductor::{Outcome, Word};
 use super::desk::SlateDesk;
 use super::keeper::Keeper;
 use super::mender::Mender;
@@ -28,7 +29,6 @@ use super::protocol::{BridgeCommand, SHOW_FAILED};
 use super::state_folder::{ShowLock, ShowRecord, StateFolder};
 use super::telling::Telling;
 use super::watchdog::Watchdog;
-use super::{BridgeError, sources};
 use crate::alert::Events;
 use crate::clock::Clock;
 use crate::config::{Secrets, ShowConfig};
@@ -58,6 +58,9 @@ const LOOKED_AT: u64 = 30;
 
 /// How long a show that fails at once still answers: whoever started it may only just be connecting to hear why.
 const LAST_WORD: Duration = Duration::from_millis(700);
+
+/// What is answered to orders that come too late.
+const ENDING: &str = "The show is ending.";
 
 /// How a show came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +105,8 @@ struct Show {
     pictures: (mpsc::UnboundedSender<LookedAt>, mpsc::UnboundedReceiver<LookedAt>),
     /// Other sources, for the conductor.
     orders: mpsc::Sender<Word>,
+    /// The link of the other source that the conductor has not turned to yet.
+    following: Option<String>,
     gate: Gate,
     /// Mends the recording; none where nobody wants it.
     mender: Option<Mender>,
@@ -185,7 +190,8 @@ impl Show {
             tokio::select! {
                 () = suspend.cancelled() => return Verdict::Suspend,
                 outcome = &mut self.conductor => {
-                    return Verdict::SessionOver(outcome.unwrap_or_else(|error| Outcome::Failed(error.to_string())));
+                    // What broke here may be well in a new process, which goes on with the show.
+                    return outcome.map_or_else(|error| Verdict::ProgramFailed(error.to_string()), Verdict::SessionOver);
                 }
                 Ok(()) = failed.changed() => {
                     let reason = failed.borrow().as_ref().map(ToString::to_string);
@@ -198,13 +204,9 @@ impl Show {
                     BridgeCommand::Suspend => return Verdict::Suspend,
                     BridgeCommand::Mark { title, reply } => drop(reply.send(self.mark(&title))),
                     BridgeCommand::Live { order, reply } => self.live(order, reply),
-                    BridgeCommand::Source { url, reply } => drop(reply.send(self.set_source(&url))),
+                    BridgeCommand::Source { url, reply } => self.follow(url, reply),
                     BridgeCommand::Adopt { pid, reply } => drop(reply.send(self.board.adopt(pid, &self.events))),
-                    BridgeCommand::Output { name, action, reply } => {
-                        self.gate.leave(&name);
-                        // A client that went away needs no answer.
-                        drop(reply.send(self.outputs.act(&name, action).await));
-                    }
+                    BridgeCommand::Output { name, action, reply } => self.switch(&name, action, reply).await,
                 },
                 now = status.tick() => {
                     self.watchdog.heart().beat();
@@ -227,16 +229,5 @@ impl Show {
                 () = self.outputs.published() => self.save_record(),
             }
         }
-    }
-
-    /// Points the show at another source, which is looked at before anything is given up for it.
-    fn set_source(&self, link: &str) -> Result<String, String> {
-        let slot =
-            sources::of_link(link, &self.config, &self.secrets, &self.clock).map_err(|error| error.to_string())?;
-        let name = slot.name().to_owned();
-        self.orders
-            .try_send(Word::Follow(Following { slot, link: link.to_owned() }))
-            .map_err(|_| "The show is ending.".to_owned())?;
-        Ok(name)
     }
 }

@@ -32,6 +32,10 @@ use crate::gst;
 use crate::media::{SAMPLE_RATE, StereoSample};
 use crate::program::{BLOCK_FRAMES, EARLY_BLOCK_FRAMES, Program, ProgramSettings};
 
+/// A process that died so soon after a cut is followed by one that hears nothing again: more than the segments which would
+/// be heard again are long.
+const CUT_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(90);
+
 impl Show {
     /// Builds the stages and joins them.
     pub(super) async fn begin(
@@ -102,7 +106,9 @@ impl Show {
             on_the_air: on_the_air.clone(),
         };
         let (orders, other_sources) = mpsc::channel(4);
-        let resume = archive.resume_point(record.playlist_url.clone());
+        // What was cut was heard, and stays unheard.
+        let again = record.live.cut_at.is_none_or(|cut_at| record.alive_at.duration_since(cut_at) >= CUT_AGAIN);
+        let resume = archive.resume_point(record.playlist_url.clone(), again);
         let mut conductor = Conductor::new(handles, slots, link, resume, other_sources);
         if record.live.pinned.is_some() {
             conductor.pin(record.live.pinned.as_deref());
@@ -124,6 +130,7 @@ impl Show {
             commands,
             pictures: mpsc::unbounded_channel(),
             orders,
+            following: None,
             gate,
             mender,
             is_hurried: false,

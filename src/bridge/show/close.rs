@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{HAND_ON, STATUS_INTERVAL, Show, ShowEnd};
+use super::{ENDING, HAND_ON, STATUS_INTERVAL, Show, ShowEnd};
 use crate::bridge::conductor::Outcome;
 use crate::bridge::housekeeping;
 use crate::bridge::protocol::BridgeCommand;
@@ -53,6 +53,7 @@ impl Show {
                 () = suspend.cancelled() => return,
                 _ = status.tick() => {
                     self.watchdog.heart().beat();
+                    self.refuse_pictures();
                     self.board.update(&self.events);
                 }
             }
@@ -62,11 +63,11 @@ impl Show {
     /// Answers what is asked of a show that is ending.
     pub(super) async fn answer_late(&mut self, command: BridgeCommand) {
         match command {
-            BridgeCommand::Output { name, action, reply } => drop(reply.send(self.outputs.act(&name, action).await)),
+            BridgeCommand::Output { name, action, reply } => self.switch(&name, action, reply).await,
             BridgeCommand::Mark { title, reply } => drop(reply.send(self.mark(&title))),
             BridgeCommand::Adopt { pid, reply } => drop(reply.send(self.board.adopt(pid, &self.events))),
-            BridgeCommand::Live { reply, .. } => drop(reply.send(Err("The show is ending.".to_owned()))),
-            BridgeCommand::Source { reply, .. } => drop(reply.send(Err("The show is ending.".to_owned()))),
+            BridgeCommand::Live { reply, .. } => drop(reply.send(Err(ENDING.to_owned()))),
+            BridgeCommand::Source { reply, .. } => drop(reply.send(Err(ENDING.to_owned()))),
             BridgeCommand::End | BridgeCommand::Suspend => self.is_hurried = true,
         }
     }
@@ -86,9 +87,18 @@ impl Show {
         });
     }
 
+    /// From now on a bridge that takes the show up opens no output again: only its files are still to be made.
+    pub(super) async fn is_over(&mut self) {
+        self.refuse_pictures();
+        self.record.repairing = true;
+        self.save_record();
+        self.keeper.flush().await;
+    }
+
     pub(super) async fn finish(&mut self) -> ShowEnd {
         self.watchdog.heart().rest();
         self.outputs.stop().await;
+        self.is_over().await;
         self.board.update(&self.events);
         let files = self.archive.finish(&self.config, &self.events).await;
         for file in &files {
@@ -130,12 +140,16 @@ impl Show {
         self.record.live.slate = self.desk.own();
         {
             let view = self.board.view();
+            self.following = self.following.take().filter(|link| view.link.as_ref() != Some(link));
             let other = self.record.source != view.link && view.state.is_some();
             let known = self.record.playlist_url.take().filter(|_| !other);
             self.record.playlist_url = view.info.playlist_url.clone().or(known);
             if other {
                 self.record.source = view.link.clone();
             }
+        }
+        if let Some(link) = &self.following {
+            (self.record.source, self.record.playlist_url) = (Some(link.clone()), None);
         }
         self.keeper.save(&self.record);
     }

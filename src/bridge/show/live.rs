@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::ENDING;
 use super::Show;
-use crate::bridge::conductor::Word;
+use crate::bridge::conductor::{Following, Word};
+use crate::bridge::protocol::OutputAction;
 use crate::bridge::protocol::live::{LiveAnswer, LiveOrder, NewOutput};
+use crate::bridge::sources;
 use crate::bridge::state_folder::AddedOutput;
 use crate::config::{OutputConfig, live_output};
 use crate::gst::elements::tls_available;
@@ -58,6 +61,13 @@ impl Show {
         self.answer(answer, reply);
     }
 
+    /// A show that ends takes no more pictures.
+    pub(super) fn refuse_pictures(&mut self) {
+        while let Ok((_, reply)) = self.pictures.1.try_recv() {
+            drop(reply.send(Err(ENDING.to_owned())));
+        }
+    }
+
     /// Pictures that were looked at are kept, and their orders answered.
     pub(super) fn keep_pictures(&mut self) {
         while let Ok((done, reply)) = self.pictures.1.try_recv() {
@@ -65,8 +75,42 @@ impl Show {
         }
     }
 
+    /// Starts, stops or restarts an output, and answers.
+    pub(super) async fn switch(
+        &mut self,
+        name: &str,
+        action: OutputAction,
+        reply: oneshot::Sender<Result<(), String>>,
+    ) {
+        self.gate.leave(name);
+        let done = self.outputs.act(name, action).await;
+        if done.is_ok() {
+            self.record.live.switched.insert(name.to_owned(), action != OutputAction::Stop);
+        }
+        self.answer(done, reply);
+    }
+
+    /// Points the show at another source, which is looked at before anything is given up for it, and answers.
+    pub(super) fn follow(&mut self, link: String, reply: oneshot::Sender<Result<String, String>>) {
+        let done = self.set_source(&link);
+        if done.is_ok() {
+            self.following = Some(link);
+        }
+        self.answer(done, reply);
+    }
+
+    fn set_source(&self, link: &str) -> Result<String, String> {
+        let slot =
+            sources::of_link(link, &self.config, &self.secrets, &self.clock).map_err(|error| error.to_string())?;
+        let name = slot.name().to_owned();
+        self.orders
+            .try_send(Word::Follow(Following { slot, link: link.to_owned() }))
+            .map_err(|_| "The show is ending.".to_owned())?;
+        Ok(name)
+    }
+
     /// Keeps what was done, and then tells: a bridge that is killed the next moment has not forgotten it.
-    fn answer(&mut self, answer: Answer, reply: Reply) {
+    fn answer<T: Send + 'static>(&mut self, answer: T, reply: oneshot::Sender<T>) {
         self.save_record();
         // Who asks for the status after the answer sees what was done.
         self.board.update(&self.events);
@@ -111,6 +155,7 @@ impl Show {
         self.board.set_outputs(&self.outputs);
         let live = &mut self.record.live;
         live.added.retain(|added| added.name != name);
+        live.switched.remove(&name);
         live.added.push(AddedOutput { name: name.clone(), preset: config.preset, url: config.url.into(), has_key });
         self.events.info("output.added", &format!("output {name}"), format!("The output {name} was added"));
         let message = if waits { "It opens with the show's other outputs." } else { "It connects now." };
@@ -170,6 +215,7 @@ impl Show {
         }
         self.desk.moment(cut);
         self.board.add_cut(samples);
+        self.record.live.cut_at = Some(self.clock.wall());
         let wait = cut.from.saturating_sub(self.program.now().samples()) as f64 / f64::from(SAMPLE_RATE);
         let message = format!(
             "{seconds:.1} s are cut out of the program: hold audio is heard instead, in {wait:.1} s; the recording keeps them"

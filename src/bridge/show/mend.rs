@@ -23,8 +23,7 @@ impl Show {
         self.watchdog.heart().rest();
         self.outputs.stop().await;
         self.board.set_state(ShowState::Ending);
-        self.record.repairing = true;
-        self.save_record();
+        self.is_over().await;
         // Whatever comes of it, there is something to post.
         self.archive.make_files(&self.config, &self.events).await;
         let until = self.clock.now() + self.clock.real(mender.patience);
@@ -44,6 +43,7 @@ impl Show {
         self.watchdog.heart().rest();
         self.outputs.stop().await;
         self.board.set_state(ShowState::Ending);
+        self.is_over().await;
         let progress = Progress::default();
         let suspend = self.suspend.clone();
         let work = mender.other_path(progress.clone());

@@ -1,7 +1,9 @@
 //! What an operator changed while the show is on the air, as a restarted bridge finds it again. No key is in it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{OutputConfig, ShowConfig};
@@ -16,6 +18,9 @@ pub struct LiveRecord {
     /// Names of the configuration's outputs that were taken out.
     #[serde(default)]
     pub removed: Vec<String>,
+    /// Outputs that were started or stopped by hand, and whether they are to run.
+    #[serde(default)]
+    pub switched: BTreeMap<String, bool>,
     /// The operator's own word on the slate.
     #[serde(default)]
     pub slate: Option<OwnSlate>,
@@ -25,6 +30,9 @@ pub struct LiveRecord {
     /// The source of the list that the operator holds the show to.
     #[serde(default)]
     pub pinned: Option<String>,
+    /// When something was cut out of the program last: what was heard before is not heard again.
+    #[serde(default)]
+    pub cut_at: Option<Timestamp>,
 }
 
 /// An output that was added.
@@ -58,6 +66,9 @@ impl LiveRecord {
                 Err(error) => tracing::warn!(output = added.name, error, "An added output is not found again."),
             }
         }
+        for output in &mut config.outputs {
+            output.enabled = self.switched.get(&output.name).copied().unwrap_or(output.enabled);
+        }
         if let Some(ms) = self.public_delay_ms {
             config.show.public_delay = Duration::from_millis(ms);
         }
@@ -67,6 +78,7 @@ impl LiveRecord {
     /// Takes an output out; it is added no more, and the configuration's is not used.
     pub fn remove(&mut self, name: &str) {
         self.added.retain(|added| added.name != name);
+        self.switched.remove(name);
         if !self.removed.iter().any(|removed| removed == name) {
             self.removed.push(name.to_owned());
         }

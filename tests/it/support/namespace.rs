@@ -1,5 +1,6 @@
 //! A network namespace: another machine, as far as packets know, on the other end of a virtual cable.
 
+use std::net::UdpSocket;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -23,7 +24,10 @@ impl Namespace {
         // Addresses for documentation (RFC 5737): nobody routes to them. Names of links hold 15 characters.
         let count = MADE.fetch_add(1, Ordering::Relaxed);
         let id = std::process::id();
-        let (name, third) = (format!("sb{id}-{count}"), 4 * ((id + count) % 60));
+        let name = format!("sb{id}-{count}");
+        // A run that was killed may have left a cable.
+        let is_free = |third: &u32| UdpSocket::bind(format!("203.0.113.{}:0", third + 1)).is_err();
+        let third = (0..60).map(|more| 4 * ((id + count + more) % 60)).find(is_free).expect("a free address");
         let made = Self { name, here: format!("203.0.113.{}", third + 1), there: format!("203.0.113.{}", third + 2) };
         let (near, far) = (format!("sb{id}-{count}a"), format!("sb{id}-{count}b"));
         let (here, there) = (format!("{}/30", made.here), format!("{}/30", made.there));
